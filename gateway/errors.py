@@ -1,0 +1,142 @@
+"""Every error that this package raises on purpose.
+
+    GatewayError
+    ├── ConfigError            the process cannot start as it is configured
+    ├── ClientError            the caller asked for something that cannot be had; the caller can mend it
+    │   ├── BadRequest         400  the request cannot be read
+    │   ├── BadOffer           400  the body is not an SDP offer
+    │   ├── UnsupportedOffer   422  a readable offer that asks for what the gateway does not do
+    │   ├── UnsupportedMediaType 415
+    │   ├── PayloadTooLarge    413
+    │   ├── SessionNotFound    404
+    │   ├── PeerGone           409  the session is there, its WebRTC leg is not
+    │   └── TooManySessions    503  come back later
+    └── UpstreamError          the Gemini leg
+        ├── UpstreamAuth       the key, token or permission is refused; trying again cannot help
+        ├── UpstreamRefused    Gemini refused our setup or model; trying again unchanged cannot help
+        ├── UpstreamQuota      quota is used up; trying again helps later
+        └── UpstreamUnavailable  network, overload or restart; trying again helps soon
+
+An error knows its HTTP status, whether a retry can help and the sentence for a person. It does not know how it is
+delivered: `doors.problem` turns it into a response, `events` into a browser event, the log into a line.
+**Invariant: the message of every error says what is wrong in a sentence that may be shown to the person it concerns,
+and never carries a secret.**
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Base of the tree; raise a subclass."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    @property
+    def user_message(self) -> str:
+        """The sentence for the person who is in the call or sent the request."""
+        return str(self)
+
+
+class ConfigError(GatewayError):
+    """The settings contradict each other or the machine; the process does not start."""
+
+    code = "config"
+
+
+class ClientError(GatewayError):
+    """The caller can mend it."""
+
+    code = "bad_request"
+    http_status = 400
+
+
+class BadRequest(ClientError):
+    """The request cannot be read."""
+
+
+class BadOffer(ClientError):
+    """The body is not an SDP offer that can be read."""
+
+    code = "bad_offer"
+
+
+class UnsupportedOffer(ClientError):
+    """The offer can be read, but asks for what the gateway does not do."""
+
+    code = "unsupported_offer"
+    http_status = 422
+
+
+class UnsupportedMediaType(ClientError):
+    """The content type is not one this resource takes."""
+
+    code = "unsupported_media_type"
+    http_status = 415
+
+
+class PayloadTooLarge(ClientError):
+    """The body is larger than this resource reads."""
+
+    code = "payload_too_large"
+    http_status = 413
+
+
+class SessionNotFound(ClientError):
+    """There is no such session, or there is no more."""
+
+    code = "session_not_found"
+    http_status = 404
+
+
+class PeerGone(ClientError):
+    """The session has no WebRTC leg at the moment."""
+
+    code = "peer_gone"
+    http_status = 409
+
+
+class TooManySessions(ClientError):
+    """The gateway is full, or is going down."""
+
+    code = "too_many_sessions"
+    http_status = 503
+    retryable = True
+
+
+class UpstreamError(GatewayError):
+    """The Gemini leg failed."""
+
+    code = "upstream"
+    http_status = 502
+
+
+class UpstreamAuth(UpstreamError):
+    """The key, token or permission was refused."""
+
+    code = "upstream_auth"
+
+
+class UpstreamRefused(UpstreamError):
+    """Gemini refused the setup, the model or a message of ours."""
+
+    code = "upstream_refused"
+
+
+class UpstreamQuota(UpstreamError):
+    """The project's quota is used up for now."""
+
+    code = "upstream_quota"
+    http_status = 503
+    retryable = True
+
+
+class UpstreamUnavailable(UpstreamError):
+    """Gemini cannot be reached, or went away."""
+
+    code = "upstream_unavailable"
+    http_status = 503
+    retryable = True
