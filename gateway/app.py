@@ -1,0 +1,68 @@
+"""The composition root: settings in, a running gateway out.
+
+Nothing else builds the long-lived objects (JPEG worker, upstream, embedded simulator, registry). It must not know what
+any of them does.
+**Invariant: what was started is closed in the reverse order, whichever way the process ends.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from gateway.doors import build_doors
+from gateway.errors import ConfigError
+from gateway.live.upstream import upstream_from
+from gateway.media.jpeg import JpegWorker
+from gateway.registry import Registry
+from gateway.settings import Settings
+from gateway.simulator import Simulator
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
+    """Everything but the listener: yields the aiohttp application, closes all that it started.
+
+    Raises ConfigError when the settings must not start.
+    """
+    settings.check_start()
+    simulator: Simulator | None = None
+    if settings.effective_upstream == "simulator" and settings.upstream_url is None:
+        simulator = Simulator()
+        await simulator.start()
+    jpeg = JpegWorker()
+    registry = Registry(settings, upstream_from(settings, simulator.url if simulator else None), jpeg)
+    try:
+        yield build_doors(settings, registry)
+    finally:
+        await registry.close()
+        jpeg.close()
+        if simulator is not None:
+            await simulator.stop()
+
+
+async def serve(settings: Settings, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+    """Listen until `stop` is set. `ready` is told the address that a person can open.
+
+    Raises ConfigError when the address cannot be listened on.
+    """
+    async with open_gateway(settings) as application:
+        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, settings.host, settings.port).start()
+            except OSError as error:
+                raise ConfigError(
+                    f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}. "
+                    "Set GATEWAY_PORT to a free port, or end the program that uses this one."
+                ) from None
+            port = runner.addresses[0][1]
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            ready(f"http://{host}:{port}/")
+            await stop.wait()
+        finally:
+            await runner.cleanup()

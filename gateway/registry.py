@@ -1,0 +1,82 @@
+"""All sessions of this process.
+
+Owns which sessions there are, their ids, and the tasks in which they run. It must not know doors or what a session
+does inside.
+**Invariant: every session is running in exactly one task that this registry awaits; a session that is over is not
+found any more.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+
+from gateway.errors import SessionNotFound, TooManySessions
+from gateway.lifecycle import EndReason
+from gateway.live.upstream import Upstream
+from gateway.media.jpeg import JpegWorker
+from gateway.session import Session
+from gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+ID_BYTES = 16  # 128 random bits: an id is a capability (RFC 9725 §4.1 asks that session URLs cannot be guessed)
+
+
+class Registry:
+    """Creates, finds and ends sessions."""
+
+    def __init__(self, settings: Settings, upstream: Upstream, jpeg: JpegWorker) -> None:
+        self.node = secrets.token_hex(3)  # ids name their node, so that a front can find a session's owner
+        self._settings = settings
+        self._upstream = upstream
+        self._jpeg = jpeg
+        self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    async def create(self) -> Session:
+        """Start a session; its conversation begins to open at once. Raises TooManySessions."""
+        if self._closing:
+            raise TooManySessions("The gateway is shutting down; please try again in a moment.")
+        if len(self._sessions) >= self._settings.max_sessions:
+            raise TooManySessions("All places are taken at the moment; please try again in a moment.")
+        session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
+        session = Session(session_id, self._settings, self._upstream, self._jpeg)
+        task = asyncio.create_task(session.run(), name=f"{session_id} session")
+        self._sessions[session_id] = session, task
+        task.add_done_callback(lambda _: self._forget(session_id))
+        logger.info("session %s starts, %d in all", session_id, len(self._sessions))
+        return session
+
+    def get(self, session_id: str) -> Session:
+        """Find a session; raises SessionNotFound."""
+        try:
+            return self._sessions[session_id][0]
+        except KeyError:
+            raise SessionNotFound("There is no such session; it may have ended.") from None
+
+    async def end(self, session_id: str, reason: EndReason) -> None:
+        """End a session and return when nothing of it is left; raises SessionNotFound."""
+        session = self.get(session_id)
+        task = self._sessions[session_id][1]
+        session.end(reason)
+        await asyncio.wait([task])
+
+    async def close(self) -> None:
+        """End every session and take no more."""
+        self._closing = True
+        tasks = [task for _, task in self._sessions.values()]
+        for session, _ in tuple(self._sessions.values()):
+            session.end(EndReason.SHUTDOWN)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _forget(self, session_id: str) -> None:
+        session, task = self._sessions.pop(session_id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("session %s was lost to a defect", session_id, exc_info=error)
+        logger.info("session %s is gone (%s), %d left", session_id, session.end_reason, len(self._sessions))

@@ -1,0 +1,291 @@
+"""One person's conversation: a WebRTC leg and a Gemini leg that live and die separately.
+
+Owns the joining of the two: microphone and camera to the model, the model's voice to the playout, and what the browser
+is told of both. It passes plain data and must not know how PCM and JPEG come about, nor what the wire to Gemini looks
+like.
+**Invariant: no failure of one leg ends the other; a session ends for one reason of `lifecycle.EndReason`, and when
+`run` returns nothing of it is left: no task, no socket, no peer.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from gateway import __version__, events
+from gateway.errors import PeerGone, SessionNotFound, UpstreamError
+from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
+from gateway.live import conversation as live
+from gateway.live.upstream import Upstream
+from gateway.media.activity import VoiceActivity, level_dbov
+from gateway.media.jpeg import JpegWorker
+from gateway.media.peer import Frame, Peer, PeerState, TrickleCandidate
+from gateway.media.playout import Playout
+from gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PCM_BYTES_PER_MS = 32  # 16 kHz, 16 bit, mono
+UNSENT_FRAMES = 4  # the outbox keeps the newest one; a few more may be on their way through it
+
+
+class Session:
+    """One session; `run` is its whole life and is awaited by the registry."""
+
+    def __init__(self, session_id: str, settings: Settings, upstream: Upstream, jpeg: JpegWorker) -> None:
+        self.id = session_id
+        self.events = events.EventLog()
+        self.last_frame: Frame | None = None
+        self._settings = settings
+        self._jpeg = jpeg
+        self._lifecycle = Lifecycle()
+        self._playout = Playout()
+        self._conversation = live.Conversation(upstream, live.setup_options(settings), self._on_conversation)
+        self._peer: Peer | None = None
+        self._activity = VoiceActivity()
+        self._unsent_frames: dict[int, Frame] = {}
+        self._user_words = ""
+        self._turn = 1
+        self._group = asyncio.TaskGroup()
+        self._started = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._grace: asyncio.TimerHandle | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the session is in its life."""
+        return self._lifecycle.state
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why it ended, once it does."""
+        return self._lifecycle.reason
+
+    async def run(self) -> None:
+        """Hold the conversation from its opening until the session ends, and leave nothing behind."""
+        self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
+        try:
+            async with self._group:
+                conversing = self._group.create_task(self._converse(), name=f"{self.id} conversation")
+                self._started.set()
+                await self._ending.wait()
+                self._conversation.close()
+                if self._peer is not None:
+                    await self._peer.close()
+                await conversing
+        except* Exception:
+            logger.exception("session %s failed", self.id)
+            self.end(EndReason.INTERNAL)
+        finally:
+            await self._release()
+
+    async def attach(self, offer_sdp: str) -> str:
+        """Give the session a new peer and return the answer; a peer it had before is closed.
+
+        Raises BadOffer and UnsupportedOffer; the session then goes on as it was.
+        """
+        await self._started.wait()
+        if self.state in (State.ENDING, State.ENDED):
+            raise SessionNotFound("This session has ended.")
+        sink = _PeerOfSession(self)
+        peer = Peer(self._settings, self._playout, sink, self._jpeg)
+        sink.peer = peer
+        try:
+            answer_sdp = await peer.answer(offer_sdp)
+            if self._ending.is_set():
+                raise SessionNotFound("This session has ended.")
+        except BaseException:
+            await peer.close()
+            raise
+        previous, self._peer = self._peer, peer
+        self._group.create_task(self._carry(peer), name=f"{self.id} peer")
+        if previous is not None:
+            await previous.close()
+        return answer_sdp
+
+    async def trickle(self, candidates: Sequence[TrickleCandidate], end_of_candidates: bool) -> None:
+        """Hand over ICE candidates of the browser; raises PeerGone when there is no peer to take them."""
+        if self._peer is None:
+            raise PeerGone("This session has no WebRTC connection to add candidates to.")
+        await self._peer.add_candidates(candidates, end_of_candidates)
+
+    def send_text(self, text: str) -> None:
+        """Say something to the model in writing."""
+        self._conversation.send_text(text)
+
+    def end(self, reason: EndReason, words: str = "") -> None:
+        """End the session; only the first reason counts."""
+        if self._lifecycle.end(reason, words):
+            self.events.publish(events.state("ended", self._lifecycle.words, code=reason.value))
+            logger.info("session %s ends: %s", self.id, self._lifecycle.words)
+        self._ending.set()
+
+    # The Gemini leg
+
+    async def _converse(self) -> None:
+        try:
+            await self._conversation.run()
+        except UpstreamError as error:
+            self.events.publish(events.error(error.user_message, code=error.code, fatal=True))
+            self.end(EndReason.UPSTREAM, error.user_message)
+
+    def _on_conversation(self, event: live.ConversationEvent) -> None:
+        match event:
+            case live.Speech(pcm):
+                self._playout.push(pcm)
+            case live.FrameSent(frame_id):
+                self._frame_seen(frame_id)
+            case live.ModelWords(text):
+                self.events.publish(events.bot_output(text, self._turn))
+            case live.UserWords(text):
+                self._user_words += text
+                self._publish_user_words(final=False)
+            case live.GenerationComplete():
+                self._playout.end_of_speech()
+            case live.Interrupted():
+                dropped_ms = self._playout.flush()
+                self.events.publish(events.message("bot-interrupted", {"dropped_ms": round(dropped_ms)}))
+            case live.TurnComplete():
+                self._turn_complete()
+            case live.LinkOpened(generation, how):
+                self.events.publish(events.server_message("link", generation=generation, how=how))
+                self.events.publish(events.bot_ready(__version__))
+            case live.Notice(code, text, level):
+                self.events.publish(events.server_message("notice", code=code, text=text, level=level))
+            case live.UsageReport() as usage:
+                self._publish_usage(usage)
+            case _:
+                logger.debug("session %s: %s", self.id, event)
+
+    def _turn_complete(self) -> None:
+        self._playout.end_of_speech()
+        if self._user_words:
+            self._publish_user_words(final=True)
+            self._user_words = ""
+        self.events.publish(events.server_message("turn", number=self._turn))
+        self._turn += 1
+
+    def _publish_user_words(self, *, final: bool) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.events.publish(events.user_transcription(self._user_words.strip(), final=final, timestamp=now))
+
+    def _publish_usage(self, usage: live.UsageReport) -> None:
+        self.events.publish(
+            events.server_message(
+                "usage",
+                prompt_tokens=usage.prompt_tokens,
+                response_tokens=usage.response_tokens,
+                total_tokens=usage.total_tokens,
+            )
+        )
+
+    def _frame_seen(self, frame_id: int) -> None:
+        frame = self._unsent_frames.pop(frame_id, None)
+        self._unsent_frames = {unsent: kept for unsent, kept in self._unsent_frames.items() if unsent > frame_id}
+        if frame is None:
+            return
+        self.last_frame = frame
+        age_ms = round((asyncio.get_running_loop().time() - frame.captured_at_s) * 1000)
+        self.events.publish(
+            events.server_message(
+                "frame", id=frame.id, age_ms=age_ms, width=frame.width, height=frame.height, bytes=len(frame.jpeg)
+            )
+        )
+
+    # The WebRTC leg
+
+    async def _carry(self, peer: Peer) -> None:
+        await peer.run()
+        if self._peer is peer:
+            self._peer = None
+            self._peer_lost()
+
+    def _peer_lost(self) -> None:
+        was = self.state
+        if self._lifecycle.step(Trigger.PEER_LOST) is not State.DETACHED:
+            return
+        if was is State.STARTING:
+            self.end(EndReason.NEVER_CONNECTED)
+            return
+        self._conversation.audio_stream_end()
+        self.events.publish(events.state("reconnecting", "Your connection was lost; your conversation is kept."))
+        loop = asyncio.get_running_loop()
+        self._grace = loop.call_later(self._settings.detach_grace_s, self.end, EndReason.GRACE_OVER)
+
+    def _peer_connected(self) -> None:
+        if self._lifecycle.step(Trigger.PEER_CONNECTED) is not State.LIVE:
+            return
+        self._cancel_grace()
+        self.events.publish(events.state("live"))
+
+    def _peer_state(self, state: PeerState, reason: str) -> None:
+        logger.info("session %s: peer is %s: %s", self.id, state.value, reason)
+        if state is PeerState.CONNECTED:
+            self._peer_connected()
+        elif state is PeerState.SUSPECT:
+            self.events.publish(events.state("reconnecting", reason))
+
+    def _peer_audio(self, pcm: bytes) -> None:
+        self._conversation.send_audio(pcm)
+        change = self._activity.feed(level_dbov(pcm), len(pcm) / PCM_BYTES_PER_MS)
+        if change is not None:
+            self.events.publish(events.message(f"user-{change}-speaking"))
+
+    def _peer_frame(self, frame: Frame) -> None:
+        self._unsent_frames[frame.id] = frame
+        while len(self._unsent_frames) > UNSENT_FRAMES:
+            del self._unsent_frames[min(self._unsent_frames)]
+        self._conversation.send_frame(frame.id, frame.jpeg)
+
+    # The end
+
+    def _cancel_grace(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+
+    async def _release(self) -> None:
+        """What is done when every task of the session is over, or was cancelled by a defect in one of them."""
+        if self._lifecycle.reason is None:  # run() itself was cancelled
+            self.end(EndReason.SHUTDOWN)
+        self._cancel_grace()
+        self._conversation.close()
+        if self._peer is not None:
+            await self._peer.close()
+        self._lifecycle.step(Trigger.RELEASED)
+        self.events.close()
+
+
+class _PeerOfSession:
+    """The `PeerSink` of one peer: passes on what the session's present peer says and nothing of a former one."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.peer: Peer | None = None
+
+    @property
+    def _present(self) -> bool:
+        return self._session._peer is self.peer
+
+    def peer_audio(self, pcm: bytes) -> None:
+        if self._present:
+            self._session._peer_audio(pcm)
+
+    def peer_audio_paused(self) -> None:
+        if self._present:
+            self._session._conversation.audio_stream_end()
+
+    def peer_frame(self, frame: Frame) -> None:
+        if self._present:
+            self._session._peer_frame(frame)
+
+    def peer_state(self, state: PeerState, reason: str) -> None:
+        if self._present:
+            self._session._peer_state(state, reason)
+
+    def peer_voice(self, speaking: bool) -> None:
+        if self._present:
+            kind = "bot-started-speaking" if speaking else "bot-stopped-speaking"
+            self._session.events.publish(events.message(kind))
