@@ -1,0 +1,66 @@
+# The project's verbs. `make run` and `make test` set everything up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help run test setup check lint types imports unit integration web browser docs constraints format clean
+
+help:  ## Say what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/gateway: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/gateway
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.dev  ## Install everything for development into .venv
+
+run: $(BIN)/gateway  ## Start the gateway; without a key it talks to the built-in simulator
+	$(BIN)/gateway serve
+
+test: check unit integration web browser  ## Everything: style, types, rules, integration, pages, real browser
+
+check: lint types imports  ## What needs no running code
+
+lint: $(VENV)/.dev  ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## Types, strictly
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated tables
+	$(BIN)/pytest tests/unit/test_imports.py tests/unit/test_docs.py
+
+unit: $(VENV)/.dev  ## The pure rules
+	$(BIN)/pytest tests/unit tests/measure
+
+integration: $(VENV)/.dev  ## Several parts together, on loopback
+	$(BIN)/pytest tests/integration
+
+web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
+	$(BIN)/pytest tests/web
+
+browser: $(VENV)/.dev  ## The main job in a real Chromium
+	$(BIN)/pytest tests/browser
+
+docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
+	$(BIN)/python -m gateway.settings_table README.md
+
+format: $(VENV)/.dev  ## Let ruff arrange the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints:  ## Resolve the exact versions again, from an empty environment
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,vertex]'
+	build/constraints/bin/python -m pip freeze --exclude gemini-live-gateway > constraints.txt
+
+clean:  ## Remove what was made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+"""The documents say what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway import settings_table
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def test_the_settings_table_is_the_present_one() -> None:
+    """README's table is what `make docs` would write."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert settings_table.insert(readme) == readme, "run `make docs`"
+
+
+def test_a_document_without_markers_is_refused() -> None:
+    """The table is not silently lost when somebody removes its place."""
+    with pytest.raises(ValueError, match="has no"):
+        settings_table.insert("# README\n")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link of a document names a file that is there."""
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_changelog_has_a_place_for_the_next_change() -> None:
+    """CHANGELOG begins with what is not released yet."""
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
