@@ -103,7 +103,9 @@ def test_rules_are_pure(module: str) -> None:
     assert not touched
 
 
-PRIVATE_OF_AIORTC = re.compile(r"_RTC\w+__|\b(?:receiver|sender|transport|pc|peer_connection|connection|dtls|ice)\._[a-z]")
+PRIVATE_OF_AIORTC = re.compile(
+    r"_RTC\w+__|\b(?:receiver|sender|transport|pc|peer_connection|connection|dtls|ice)\._[a-z]"
+)
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "gateway.media.aiortc_internals"])

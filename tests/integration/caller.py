@@ -1,0 +1,93 @@
+"""A caller for tests: an aiortc peer that offers microphone and camera to a running gateway over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+from types import TracebackType
+
+import aiohttp
+import av
+import numpy as np
+from aiohttp.test_utils import TestClient
+from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+
+RATE_HZ = 48_000
+TONE_HZ = 440.0
+
+
+class Tone(AudioStreamTrack):
+    """A steady tone, paced by aiortc's own clock."""
+
+    async def recv(self) -> av.AudioFrame:
+        """20 ms of the tone."""
+        silence = await super().recv()
+        rate = silence.sample_rate
+        phase = (silence.pts + np.arange(silence.samples)) * (2 * np.pi * TONE_HZ / rate)
+        samples = (np.sin(phase) * 8000).astype("<i2").reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, silence.pts, fractions.Fraction(1, rate)
+        return frame
+
+
+class Caller:
+    """One call: `async with Caller(client) as caller`, which has then an answer and, soon, media.
+
+    `join` is the location of a session to give a new peer instead of starting one.
+    """
+
+    def __init__(self, client: TestClient, *, video: bool = False, join: str | None = None) -> None:
+        self._client = client
+        self._join = join
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc.addTrack(Tone())
+        if video:
+            self.pc.addTrack(VideoStreamTrack())
+        self.location = ""
+        self.connected = asyncio.Event()
+        self.heard = 0
+        self._listening: list[asyncio.Task[None]] = []
+
+        @self.pc.on("connectionstatechange")
+        def _() -> None:
+            if self.pc.connectionState == "connected":
+                self.connected.set()
+
+        @self.pc.on("track")
+        def _(track: AudioStreamTrack) -> None:
+            self._listening.append(asyncio.ensure_future(self._listen(track)))
+
+    async def __aenter__(self) -> Caller:
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        response = await self._client.post(
+            f"{self._join}/peer" if self._join else "/v1/sessions",
+            data=self.pc.localDescription.sdp,
+            headers={"Content-Type": "application/sdp"},
+        )
+        answer = await response.text()
+        assert response.status == 201, answer
+        self.location = self._join or response.headers["Location"]
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.pc.close()
+        for task in self._listening:
+            task.cancel()
+        await asyncio.gather(*self._listening, return_exceptions=True)
+
+    async def end(self) -> int:
+        """DELETE the session; the status."""
+        return (await self._client.delete(self.location)).status
+
+    def events(self) -> aiohttp.client._WSRequestContextManager:
+        """The event WebSocket."""
+        return self._client.ws_connect(self.location + "/events")
+
+    async def _listen(self, track: AudioStreamTrack) -> None:
+        while True:
+            frame = await track.recv()
+            if np.abs(frame.to_ndarray()).max() > 500:
+                self.heard += 1
