@@ -31,7 +31,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     settings.check_start()
     simulator: Simulator | None = None
     if settings.effective_upstream == "simulator" and settings.upstream_url is None:
-        simulator = Simulator()
+        simulator = Simulator(remember=False)
         await simulator.start()
     jpeg = JpegWorker()
     registry = Registry(settings, upstream_from(settings, simulator.url if simulator else None), jpeg)

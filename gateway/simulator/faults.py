@@ -1,0 +1,95 @@
+"""What goes wrong, and when: the simulator's schedule of faults.
+
+Owns the reading of a schedule and the question which fault is due. It must not know sockets or time.
+**Invariant: each fault happens at most once on each connection it names.**
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.errors import ConfigError
+
+At = Literal["handshake", "setup", "audio", "speaking", "turn"]
+Do = Literal["refuse", "close", "abort", "go_away", "stall", "tool_call", "empty_turn", "poison", "error"]
+
+# Where each fault makes sense.
+PLACES: dict[Do, set[At]] = {
+    "refuse": {"handshake"},
+    "close": {"setup", "audio", "speaking", "turn"},
+    "abort": {"setup", "audio", "speaking", "turn"},
+    "go_away": {"audio", "speaking", "turn"},
+    "stall": {"setup", "audio", "speaking", "turn"},
+    "tool_call": {"audio", "speaking", "turn"},
+    "empty_turn": {"speaking"},
+    "poison": {"setup"},
+    "error": {"setup", "audio", "speaking", "turn"},
+}
+
+
+class Fault(BaseModel):
+    """One `[[fault]]` of a schedule; docs/simulator.md describes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: At
+    do: Do
+    connection: int | None = Field(None, ge=1)  # which connection, counted from 1; None: every one
+    turn: int = Field(1, ge=1)  # speaking, turn: in or after which answer
+    after_s: float = Field(0.0, ge=0)  # audio, speaking: after how much sound
+    status: int = Field(503, ge=400, le=599)  # refuse
+    retry_after_s: int | None = Field(None, ge=0)  # refuse
+    code: int = Field(1011, ge=1000, le=4999)  # close
+    reason: str = "Internal error encountered."  # close, error
+    time_left_s: float = Field(50.0, ge=0)  # go_away
+    stall_s: float | None = Field(None, ge=0)  # stall; None: for good
+    name: str = "look_up"  # tool_call
+    args: dict[str, Any] = Field(default_factory=dict)  # tool_call
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Fault:
+        if self.at not in PLACES[self.do]:
+            places = ", ".join(sorted(PLACES[self.do]))
+            raise ValueError(f"{self.do} cannot happen at {self.at}, only at {places}")
+        return self
+
+
+class Schedule:
+    """The faults of one simulator."""
+
+    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
+        self._faults = faults
+        self._done: set[tuple[int, int]] = set()
+
+    def due(self, at: At, connection: int, *, turn: int = 1, elapsed_s: float = 0.0) -> list[Fault]:
+        """The faults that happen now on this connection, each named once."""
+        found = []
+        for index, fault in enumerate(self._faults):
+            here = fault.at == at and fault.connection in (None, connection)
+            in_turn = at not in ("speaking", "turn") or fault.turn == turn
+            if here and in_turn and elapsed_s >= fault.after_s and (index, connection) not in self._done:
+                self._done.add((index, connection))
+                found.append(fault)
+        return found
+
+
+def read_faults(path: Path) -> tuple[Fault, ...]:
+    """The faults of a TOML file; raises ConfigError with a sentence."""
+    try:
+        with path.open("rb") as file:
+            entries = tomllib.load(file).get("fault", [])
+        return tuple(Fault(**entry) for entry in entries)
+    except OSError as error:
+        raise ConfigError(f"The fault script {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise ConfigError(f"The fault script {path} is not a list of [[fault]] tables: {error}.") from None
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'fault'}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_url=False)
+        )
+        raise ConfigError(f"The fault script {path} has a mistake: {problems}.") from None

@@ -1,0 +1,202 @@
+"""The simulator's ears and voice: what an utterance is, and what is said back.
+
+Owns the cutting of the incoming sound into utterances, the sound of an answer and its words. Time is counted in
+samples. It must not know sockets, messages or the wall clock.
+**Invariant: an utterance is the very PCM that came in, from `PRE_ROLL_MS` before its first voiced block to its last.**
+"""
+
+from __future__ import annotations
+
+import colorsys
+import io
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+INPUT_HZ = 16_000
+OUTPUT_HZ = 24_000
+BLOCK_MS = 20
+BLOCK_BYTES = INPUT_HZ * BLOCK_MS // 1000 * 2
+
+VOICED_RMS = 260.0  # -42 dBov: above the noise of a room, below quiet speech
+ONSET_BLOCKS = 4  # 80 ms: shorter bursts are clicks
+PRE_ROLL_MS = 300
+UTTERANCE_MAX_S = 30  # what is longer is said back from its end
+
+CHIME_HZ = (1046.5, 1568.0)  # C6 and G6: above the pitch of voices, so that it is told from them
+CHIME_TONE_MS = 90
+GAP_MS = 120
+HUM_HZ = 220.0
+HUM_WORD_MS = 180
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The person began to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The person stopped to speak."""
+
+    pcm: bytes  # 16 kHz mono s16le
+    duration_s: float
+
+
+class Listener:
+    """Cuts a stream of 16 kHz mono s16le into utterances, by its level."""
+
+    def __init__(self, silence_ms: int = 500) -> None:
+        self.speaking = False
+        self._silence_blocks = max(1, silence_ms // BLOCK_MS)
+        self._pending = b""
+        self._pre_roll: deque[bytes] = deque(maxlen=PRE_ROLL_MS // BLOCK_MS)
+        self._utterance: deque[bytes] = deque(maxlen=UTTERANCE_MAX_S * 1000 // BLOCK_MS)
+        self._voiced = 0
+        self._silent = 0
+
+    def feed(self, pcm: bytes) -> list[Started | Ended]:
+        """Take the next sound and tell what began or ended in it."""
+        self._pending += pcm
+        changes: list[Started | Ended] = []
+        while len(self._pending) >= BLOCK_BYTES:
+            block, self._pending = self._pending[:BLOCK_BYTES], self._pending[BLOCK_BYTES:]
+            change = self._block(block)
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    def end(self) -> Ended | None:
+        """The stream pauses: what was being said is complete."""
+        return self._cut() if self.speaking else None
+
+    def _block(self, block: bytes) -> Started | Ended | None:
+        samples = np.frombuffer(block, dtype="<i2").astype(np.float32)
+        voiced = float(np.sqrt(np.mean(samples * samples))) > VOICED_RMS
+        self._voiced = self._voiced + 1 if voiced else 0
+        if self.speaking:
+            self._utterance.append(block)
+            self._silent = 0 if voiced else self._silent + 1
+            return self._cut() if self._silent >= self._silence_blocks else None
+        self._pre_roll.append(block)
+        if self._voiced < ONSET_BLOCKS:
+            return None
+        self.speaking = True
+        self._silent = 0
+        self._utterance.extend(self._pre_roll)
+        self._pre_roll.clear()
+        return Started()
+
+    def _cut(self) -> Ended:
+        blocks = list(self._utterance)
+        pcm = b"".join(blocks[: len(blocks) - self._silent])
+        self._utterance.clear()
+        self.speaking = False
+        self._voiced = self._silent = 0
+        return Ended(pcm, len(pcm) / 2 / INPUT_HZ)
+
+
+def to_16_khz(pcm: bytes, rate_hz: int) -> bytes:
+    """Mono s16le of another rate, as the service resamples what a MIME type declares."""
+    if rate_hz == INPUT_HZ:
+        return pcm
+    samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], dtype="<i2").astype(np.float32)
+    positions = np.arange(0, samples.size, rate_hz / INPUT_HZ)
+    return _pcm(np.interp(positions, np.arange(samples.size), samples).astype(np.float32))
+
+
+def say_back(pcm: bytes) -> bytes:
+    """The answer to an utterance of 16 kHz PCM: a chime, then the utterance itself; 24 kHz mono s16le."""
+    return chime() + _silence(GAP_MS) + _pcm(_three_halves(np.frombuffer(pcm, dtype="<i2").astype(np.float32)))
+
+
+def hum(words: int) -> bytes:
+    """The answer to what was written: a chime, then one hummed note a word; 24 kHz mono s16le."""
+    note = _pcm(_tone(HUM_HZ, HUM_WORD_MS, 6000.0))
+    return chime() + _silence(GAP_MS) + (note + _silence(60)) * max(1, min(words, 50))
+
+
+def chime() -> bytes:
+    """Two short rising tones; 24 kHz mono s16le."""
+    return b"".join(_pcm(_tone(frequency, CHIME_TONE_MS, 5000.0)) for frequency in CHIME_HZ)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one frame looks like."""
+
+    width_px: int
+    height_px: int
+    red: int
+    green: int
+    blue: int
+
+    @property
+    def colour(self) -> str:
+        """The mean colour as a person would call it."""
+        hue, lightness, saturation = colorsys.rgb_to_hls(self.red / 255, self.green / 255, self.blue / 255)
+        if lightness < 0.12:
+            return "black"
+        if lightness > 0.9:
+            return "white"
+        if saturation < 0.12:
+            return "grey"
+        names = ("red", "orange", "yellow", "green", "green", "cyan", "blue", "blue", "purple", "magenta")
+        return names[round(hue * len(names)) % len(names)]
+
+
+def look(jpeg: bytes) -> Sight:
+    """Decode a frame; raises ValueError when it is not an image."""
+    try:
+        with Image.open(io.BytesIO(jpeg)) as image:
+            red, green, blue = image.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # type: ignore[misc]
+            return Sight(image.width, image.height, red, green, blue)
+    except OSError as error:
+        raise ValueError(str(error)) from None
+
+
+def words_for_speech(duration_s: float, frames: int, sight: Sight | None) -> str:
+    """What the answer to an utterance says in words."""
+    return f"I heard {duration_s:.1f} seconds of speech and saw {_frames(frames, sight)}."
+
+
+def words_for_text(text: str, frames: int, sight: Sight | None) -> str:
+    """What the answer to something written says in words."""
+    short = text if len(text) <= 60 else text[:57] + "…"
+    return f"You wrote: {short} I saw {_frames(frames, sight)}."
+
+
+def _frames(count: int, sight: Sight | None) -> str:
+    if sight is None:
+        return "no frame"
+    noun = "frame" if count == 1 else "frames"
+    mean = f"#{sight.red:02x}{sight.green:02x}{sight.blue:02x}"
+    return f"{count} {noun} of {sight.width_px} by {sight.height_px}, mostly {sight.colour} ({mean})"
+
+
+def _tone(frequency_hz: float, duration_ms: int, amplitude: float) -> Samples:
+    time_s = np.arange(OUTPUT_HZ * duration_ms // 1000, dtype=np.float32) / OUTPUT_HZ
+    ramp = np.minimum(1.0, np.minimum(time_s, time_s[::-1]) / 0.008)  # 8 ms in and out, so that it does not click
+    return (np.sin(2 * np.pi * frequency_hz * time_s) * ramp * amplitude).astype(np.float32)
+
+
+def _silence(duration_ms: int) -> bytes:
+    return bytes(OUTPUT_HZ * duration_ms // 1000 * 2)
+
+
+def _three_halves(samples: Samples) -> Samples:
+    """16 kHz to 24 kHz: up by 3, a windowed sinc below 8 kHz, down by 2."""
+    taps = np.arange(-36, 37)
+    low_pass = np.sinc(taps / 3.0) * np.hanning(taps.size + 2)[1:-1]
+    stuffed = np.zeros(samples.size * 3, dtype=np.float32)
+    stuffed[::3] = samples
+    return np.convolve(stuffed, low_pass, mode="same")[::2].astype(np.float32)
+
+
+def _pcm(samples: Samples) -> bytes:
+    return np.clip(np.rint(samples), -32768, 32767).astype("<i2").tobytes()
