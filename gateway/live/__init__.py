@@ -1,0 +1,1 @@
+"""The Gemini leg: a conversation over one link at a time."""

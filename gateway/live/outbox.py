@@ -1,0 +1,108 @@
+"""What goes to the model next.
+
+Owns the three lanes of the uplink: control messages, sound in its order, and at most one frame. It must not know
+sockets or encodings; time and the number of unsent bytes are arguments.
+**Invariant: sound is never dropped because of a frame; it is dropped only when it is older than `AUDIO_MAX_AGE_S`,
+oldest first, and what was dropped is counted.**
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+AUDIO_MAX_AGE_S = 3.0  # a link opens in less; older speech would be answered when the person has moved on
+VIDEO_UNSENT_MAX_BYTES = 64 * 1024  # about two frames: with more unsent, another one would only delay sound
+PCM_BYTES_PER_MS = 32  # 16 kHz, 16 bit, mono
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A message that is ready for the wire."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The next sound, 16 kHz mono s16le."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStreamEnd:
+    """The sound pauses here."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameToSend:
+    """The newest frame."""
+
+    frame_id: int
+    jpeg: bytes
+
+
+Outgoing = Control | Audio | AudioStreamEnd | FrameToSend
+
+
+class Outbox:
+    """The lanes of one conversation; outlives its links."""
+
+    def __init__(self) -> None:
+        self.dropped_audio_ms = 0.0
+        self.dropped_frames = 0
+        self._control: deque[Control] = deque()
+        self._sound: deque[tuple[float, Audio | AudioStreamEnd]] = deque()
+        self._frame: FrameToSend | None = None
+
+    @property
+    def has_frame(self) -> bool:
+        """True while a frame waits."""
+        return self._frame is not None
+
+    def put_control(self, message: str) -> None:
+        """Send this before anything else."""
+        self._control.append(Control(message))
+
+    def put_audio(self, pcm: bytes, now_s: float) -> None:
+        """Send this after the sound before it."""
+        self._sound.append((now_s, Audio(pcm)))
+        self._drop_old(now_s)
+
+    def put_audio_stream_end(self, now_s: float) -> None:
+        """Tell the pause after the sound before it, once."""
+        if not self._sound or not isinstance(self._sound[-1][1], AudioStreamEnd):
+            self._sound.append((now_s, AudioStreamEnd()))
+
+    def put_frame(self, frame_id: int, jpeg: bytes) -> None:
+        """Replace the frame that waits."""
+        self.dropped_frames += self._frame is not None
+        self._frame = FrameToSend(frame_id, jpeg)
+
+    def next(self, now_s: float, unsent_bytes: int) -> Outgoing | None:
+        """Take what is to be sent now; None when there is nothing, or only a frame that has to wait."""
+        self._drop_old(now_s)
+        if self._control:
+            return self._control.popleft()
+        if self._sound:
+            return self._sound.popleft()[1]
+        if self._frame is not None and unsent_bytes <= VIDEO_UNSENT_MAX_BYTES:
+            frame, self._frame = self._frame, None
+            return frame
+        return None
+
+    def forget_media(self) -> None:
+        """Drop the frame and the sound that wait: they belong to a link that is gone."""
+        self.dropped_audio_ms += sum(_duration_ms(item) for _, item in self._sound)
+        self.dropped_frames += self._frame is not None
+        self._sound.clear()
+        self._frame = None
+
+    def _drop_old(self, now_s: float) -> None:
+        while self._sound and now_s - self._sound[0][0] > AUDIO_MAX_AGE_S:
+            self.dropped_audio_ms += _duration_ms(self._sound.popleft()[1])
+
+
+def _duration_ms(item: Audio | AudioStreamEnd) -> float:
+    return len(item.pcm) / PCM_BYTES_PER_MS if isinstance(item, Audio) else 0.0
