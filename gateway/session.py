@@ -10,6 +10,7 @@ like.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ class Session:
         self._conversation = live.Conversation(upstream, live.setup_options(settings), self._on_conversation)
         self._peer: Peer | None = None
         self._activity = VoiceActivity()
+        self._frame_ids = itertools.count(1)
         self._unsent_frames: dict[int, Frame] = {}
         self._user_words = ""
         self._turn = 1
@@ -90,7 +92,7 @@ class Session:
         if self.state in (State.ENDING, State.ENDED):
             raise SessionNotFound("This session has ended.")
         sink = _PeerOfSession(self)
-        peer = Peer(self._settings, self._playout, sink, self._jpeg)
+        peer = Peer(self._settings, self._playout, sink, self._jpeg, self._frame_ids)
         sink.peer = peer
         try:
             answer_sdp = await peer.answer(offer_sdp)
@@ -152,6 +154,9 @@ class Session:
             case live.LinkOpened(generation, how):
                 self.events.publish(events.server_message("link", generation=generation, how=how))
                 self.events.publish(events.bot_ready(__version__))
+            case live.LinkLost(reason, _):
+                self._playout.end_of_speech()  # what was being said never goes on; play what there is of it
+                self.events.publish(events.server_message("notice", code="link_lost", text=reason, level="warning"))
             case live.Notice(code, text, level):
                 self.events.publish(events.server_message("notice", code=code, text=text, level=level))
             case live.UsageReport() as usage:
