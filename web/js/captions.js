@@ -1,0 +1,54 @@
+// Owns the captions: who said what, one entry per turn. It must not know the page or where events come from.
+// Invariant: at most one entry of the user is open; entries keep their order and their key for as long as they exist.
+
+/**
+ * @typedef {object} Caption
+ * @property {string} key the same for as long as the entry exists, different from every other's
+ * @property {"user"|"model"} who
+ * @property {string} text
+ * @property {boolean} open the next transcription replaces this text; true for an entry of the user only
+ *
+ * @typedef {object} Captions
+ * @property {readonly Caption[]} entries oldest first
+ * @property {number} userTurns
+ */
+
+const KEPT_ENTRIES = 200; // an hour of talk; a page that is left open must not grow for ever
+
+/** @type {Captions} */
+export const NO_CAPTIONS = Object.freeze({ entries: [], userTurns: 0 });
+
+/**
+ * The captions after a message of the gateway; the same object when it says nothing new.
+ * @param {Captions} captions
+ * @param {{type: string, data?: object}} message
+ * @returns {Captions}
+ */
+export function withMessage(captions, message) {
+  if (message.type === "user-transcription") return withUser(captions, message.data);
+  if (message.type === "bot-output") return withModel(captions, message.data);
+  return captions;
+}
+
+function withUser(captions, { text, final }) {
+  const open = captions.entries.find((entry) => entry.who === "user" && entry.open);
+  if (open) return replaced(captions, { ...open, text, open: !final });
+  if (!text) return captions;
+  const userTurns = captions.userTurns + 1;
+  return appended({ ...captions, userTurns }, { key: `user-${userTurns}`, who: "user", text, open: !final });
+}
+
+function withModel(captions, { text, segment_id: segment }) {
+  const key = `model-${segment}`;
+  const known = captions.entries.find((entry) => entry.key === key);
+  if (known) return replaced(captions, { ...known, text: known.text + text });
+  return appended(captions, { key, who: "model", text: text.trimStart(), open: false });
+}
+
+function replaced(captions, changed) {
+  return { ...captions, entries: captions.entries.map((entry) => (entry.key === changed.key ? changed : entry)) };
+}
+
+function appended(captions, entry) {
+  return { ...captions, entries: [...captions.entries, entry].slice(-KEPT_ENTRIES) };
+}

@@ -1,0 +1,77 @@
+// Owns the WebSocket of a session: it comes back after a cut, and asks for what it missed. It must not know what the
+// messages mean; `WebSocket`, the clock and the question whether the session exists are given to it.
+// Invariant: each message is handed on at most once, in the order of `seq`; `onOver` is called at most once, and
+// nothing is called after `close()`.
+
+import { delayMs } from "./backoff.js";
+
+const OVER = 1000; // the close code of a session that has ended
+
+/** The messages of one session. */
+export class EventStream {
+  #dependencies;
+  #socket;
+  #timer;
+  #lastSeq = 0;
+  #failures = 0;
+  #closed = false;
+
+  /**
+   * Opens at once.
+   * @param {object} dependencies
+   * @param {string} dependencies.url `ws:` or `wss:`, without a query
+   * @param {typeof WebSocket} dependencies.WebSocket
+   * @param {{setTimeout: Function, clearTimeout: Function}} dependencies.clock
+   * @param {() => Promise<boolean>} dependencies.exists whether the session still exists
+   * @param {(message: object) => void} dependencies.onMessage
+   * @param {() => void} dependencies.onOver the session is over
+   */
+  constructor(dependencies) {
+    this.#dependencies = dependencies;
+    this.#open();
+  }
+
+  /** Stop; nothing is called any more. */
+  close() {
+    this.#closed = true;
+    this.#dependencies.clock.clearTimeout(this.#timer);
+    this.#socket.close();
+  }
+
+  /** The network is back: do not wait out the delay. */
+  hurry() {
+    if (this.#timer === undefined) return;
+    this.#dependencies.clock.clearTimeout(this.#timer);
+    this.#open();
+  }
+
+  #open() {
+    const { url, WebSocket } = this.#dependencies;
+    this.#timer = undefined;
+    this.#socket = new WebSocket(this.#lastSeq ? `${url}?after=${this.#lastSeq}` : url);
+    this.#socket.onopen = () => {
+      this.#failures = 0;
+    };
+    this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    this.#socket.onclose = ({ code }) => this.#cut(code);
+  }
+
+  #receive(message) {
+    if (this.#closed || message.seq <= this.#lastSeq) return;
+    if (message.seq !== undefined) this.#lastSeq = message.seq; // an answer to this client alone has none
+    this.#dependencies.onMessage(message);
+  }
+
+  async #cut(code) {
+    if (this.#closed) return;
+    const over = code === OVER || !(await this.#dependencies.exists());
+    if (this.#closed) return;
+    if (over) {
+      this.#closed = true;
+      this.#dependencies.onOver();
+      return;
+    }
+    this.#timer = this.#dependencies.clock.setTimeout(() => this.#open(), delayMs(this.#failures));
+    this.#failures += 1;
+  }
+}
