@@ -7,6 +7,8 @@ not know codecs or clocks: time is an argument, a picture is its luma.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,6 @@ SKETCH_POINTS = 48  # along the longer side: small things that move still cover 
 CHANGED_LEVELS = 16  # a point has changed when its luma moved by more than camera noise does
 STILL_SHARE = 0.01  # of all points changed: noise and a flickering lamp
 MOVING_SHARE = 0.12  # a hand or a turning head before the camera
-EARLY = 0.25  # of an interval: cameras are not punctual, and a frame that is a little early is better than none
 
 
 def sketch(luma: Luma) -> Luma:
@@ -41,18 +42,22 @@ class Sampler:
         self._fps_min = fps_min
         self._fps_max = fps_max
         self._last: Luma | None = None
-        self._last_s = -1e9
-        self._paid_until_s = -1e9  # up to when `fps_max` allows what was taken
+        self._arrived_s = -math.inf
+        self._slot_s = -math.inf  # when the last frame was due; the next is due one interval later
 
     def take(self, luma_sketch: Luma, now_s: float) -> bool:
-        """Tell whether the picture of this moment is wanted; if so it is the one to compare the next with."""
-        shortest_s = 1.0 / self._fps_max
-        if now_s < self._paid_until_s - EARLY * shortest_s:
-            return False
+        """Tell whether the picture of this moment is wanted; if so it is the one to compare the next with.
+
+        Call it for every picture. A picture is taken when it is nearer to the time a frame is due than the next picture
+        will be, so that a camera of 3 fps that is not punctual still gives 3.
+        """
+        half_s = min(now_s - self._arrived_s, 1.0 / self._fps_max) / 2
+        self._arrived_s = now_s
         amount = motion(self._last, luma_sketch)
         interval_s = 1.0 / (self._fps_min + (self._fps_max - self._fps_min) * amount)
-        if now_s - self._last_s < interval_s * (1.0 - EARLY) and amount < 1.0:
+        due_s = self._slot_s + interval_s
+        if now_s < due_s - half_s:
             return False
-        self._paid_until_s = max(self._paid_until_s, now_s - EARLY * shortest_s) + shortest_s
-        self._last, self._last_s = luma_sketch, now_s
+        self._slot_s = due_s if now_s - due_s < half_s else now_s
+        self._last = luma_sketch
         return True

@@ -1,0 +1,126 @@
+"""The command line: `gateway serve`, `gateway simulate`, `gateway doctor`.
+
+Owns arguments, exit codes and signals. It must not know how anything works.
+**Invariant: a mistake of the operator ends with one sentence and exit code 2, a signal with exit code 0; neither with a
+traceback.**
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway import __version__
+from gateway.app import serve
+from gateway.doctor import examine, settings_lines
+from gateway.errors import ConfigError
+from gateway.settings import Settings, load_settings, unknown_variables
+from gateway.simulator import SimulatorOptions, run_simulator
+from gateway.telemetry.logs import configure_logging
+
+logger = logging.getLogger(__name__)
+
+EXIT_WRONG = 2  # as argparse uses for what it cannot read
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ConfigError as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        return EXIT_WRONG
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gateway", description="A WebRTC gateway between browsers and Gemini Live.")
+    parser.add_argument("--version", action="version", version=f"gateway {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    serving = commands.add_parser("serve", help="run the gateway")
+    serving.add_argument("--config", type=Path, help="TOML file of settings (else GATEWAY_CONFIG)")
+    serving.add_argument("--host", help="address to listen on (else GATEWAY_HOST)")
+    serving.add_argument("--port", type=int, help="port to listen on (else GATEWAY_PORT)")
+    serving.set_defaults(run=_serve)
+
+    simulating = commands.add_parser("simulate", help="run the Gemini Live simulator alone")
+    simulating.add_argument("--host", default="127.0.0.1")
+    simulating.add_argument("--port", type=int, default=9911)
+    simulating.add_argument("--flavour", help="family of models; else the one a client's model belongs to")
+    simulating.add_argument("--script", type=Path, help="TOML file of faults (docs/simulator.md)")
+    simulating.add_argument("--record", type=Path, help="directory for what each connection heard and saw")
+    simulating.set_defaults(run=_simulate)
+
+    doctoring = commands.add_parser("doctor", help="check the machine and the settings")
+    doctoring.add_argument("--config", type=Path, help="TOML file of settings (else GATEWAY_CONFIG)")
+    doctoring.add_argument("--settings", action="store_true", help="print the effective settings, secrets hidden")
+    doctoring.set_defaults(run=_doctor)
+    return parser
+
+
+def _load(options: argparse.Namespace) -> Settings:
+    given = {name: getattr(options, name, None) for name in ("host", "port")}
+    return load_settings(
+        os.environ, options.config, {name: value for name, value in given.items() if value is not None}
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = _load(options)
+    configure_logging(settings.log_level)
+    for name, meant in unknown_variables(os.environ).items():
+        logger.warning("%s is not a setting%s", name, f"; was {meant} meant?" if meant else "")
+    if settings.effective_auth == "insecure-open":
+        logger.warning("GATEWAY_AUTH=insecure-open: ANYONE who reaches %s may call at your expense", settings.host)
+
+    def ready(url: str) -> None:
+        if settings.effective_upstream == "simulator":
+            print("No key is set: talking to the built-in simulator. Set GEMINI_API_KEY to talk to Gemini.", flush=True)
+        print(f"Open {url}", flush=True)
+
+    _until_signalled(lambda stop: serve(settings, ready, stop))
+    return 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    configure_logging("INFO")
+    simulated = SimulatorOptions(options.host, options.port, options.flavour, options.script, options.record)
+    _until_signalled(lambda stop: run_simulator(simulated, stop))
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    settings = _load(options)
+    if options.settings:
+        print("\n".join(settings_lines(settings)))
+        return 0
+    for name, meant in unknown_variables(os.environ).items():
+        print(f"warning  {name} is not a setting{f'; was {meant} meant?' if meant else '.'}")
+    wrong = 0
+    for finding in examine(settings):
+        wrong += finding.level == "wrong"
+        print(f"{finding.level:8} {finding.text}")
+    print(f"\n{wrong} to mend." if wrong else "\nReady: gateway serve")
+    return EXIT_WRONG if wrong else 0
+
+
+def _until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run with an event that SIGINT and SIGTERM set."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await work(stop)
+
+    asyncio.run(run())

@@ -1,0 +1,161 @@
+"""Checks the machine and the settings, and says in sentences what is wrong and how to mend it.
+
+Owns the checks. It must not start anything that stays, and it must not fail: what a check cannot find out it says.
+**Invariant: every finding is a sentence; what is wrong comes with what to do; a secret is never printed.**
+"""
+
+from __future__ import annotations
+
+import platform
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from aioice.ice import get_host_addresses
+
+from gateway.errors import ConfigError, GatewayError
+from gateway.live.upstream import upstream_from
+from gateway.media.opus import OpusEncoder
+from gateway.media.playout import RATE_HZ
+from gateway.settings import IceServer, Settings, env_names, secret_fields
+
+PACKAGES = ("aiortc", "aioice", "av", "aiohttp", "websockets", "numpy", "pillow")
+PYTHON_LEAST = (3, 11)
+LOOK_UP_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked."""
+
+    level: Literal["ok", "warning", "wrong"]
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every finding about this machine and these settings."""
+    yield _python()
+    yield from _packages()
+    yield _opus()
+    yield _addresses()
+    yield from _start(settings)
+    yield _port(settings)
+    yield _upstream(settings)
+    yield from _advice(settings)
+
+
+def settings_lines(settings: Settings) -> Iterator[str]:
+    """`NAME=value` for each effective setting, secrets hidden."""
+    hidden = secret_fields()
+    for field_name in type(settings).model_fields:
+        value = getattr(settings, field_name)
+        shown = ("(set, hidden)" if value else "") if field_name in hidden else _shown(value)
+        yield f"{env_names(field_name)[0]}={shown}"
+    yield f"# upstream in effect: {settings.effective_upstream}; auth in effect: {settings.effective_auth}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, IceServer):
+        return "|".join(value.urls) + (" (credential hidden)" if value.credential else "")
+    if isinstance(value, tuple):
+        return ",".join(map(_shown, value))
+    return str(value)
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    if sys.version_info < PYTHON_LEAST:
+        return Finding("wrong", f"Python {found} is too old: install 3.11 or newer.")
+    return Finding("ok", f"Python {found} on {platform.system()} {platform.machine()}.")
+
+
+def _packages() -> Iterator[Finding]:
+    versions = []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield Finding("wrong", f"The package {name} is missing: pip install gemini-live-gateway.")
+    yield Finding("ok", f"Packages: {', '.join(versions)}.")
+
+
+def _opus() -> Finding:
+    try:
+        OpusEncoder(RATE_HZ).encode(bytes(RATE_HZ // 50 * 2))
+    except (ConfigError, ValueError) as error:
+        return Finding("wrong", str(error))
+    return Finding("ok", "libopus encodes.")
+
+
+def _addresses() -> Finding:
+    addresses = get_host_addresses(use_ipv4=True, use_ipv6=True)
+    if not addresses:
+        return Finding(
+            "wrong",
+            "This machine has no network address but loopback, so WebRTC has no candidate to offer: "
+            "connect a network, or give the loopback interface a second address.",
+        )
+    return Finding("ok", f"WebRTC offers {', '.join(addresses)}; browsers must be able to send UDP there.")
+
+
+def _start(settings: Settings) -> Iterator[Finding]:
+    try:
+        settings.check_start()
+    except ConfigError as error:
+        yield Finding("wrong", str(error))
+    if settings.effective_auth == "insecure-open":
+        yield Finding(
+            "warning", "GATEWAY_AUTH=insecure-open lets anyone in: whoever reaches this address talks at your expense."
+        )
+
+
+def _port(settings: Settings) -> Finding:
+    where = f"{settings.host} port {settings.port}"
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        return Finding("wrong", f"Cannot listen on {where}: {error.strerror}. Set GATEWAY_PORT to a free port.")
+    return Finding("ok", f"{where} is free.")
+
+
+def _upstream(settings: Settings) -> Finding:
+    if settings.effective_upstream == "simulator" and settings.upstream_url is None:
+        return Finding(
+            "ok", "No key is set: the gateway talks to its built-in simulator. Set GEMINI_API_KEY for Gemini."
+        )
+    try:
+        url = urlsplit(upstream_from(settings, None).url)
+        host, port = url.hostname or "", url.port or (443 if url.scheme == "wss" else 80)
+        with socket.create_connection((host, port), timeout=LOOK_UP_TIMEOUT_S):
+            return Finding("ok", f"{host} port {port} can be reached.")
+    except GatewayError as error:
+        return Finding("wrong", error.user_message)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Finding("wrong", f"{host} port {port} cannot be reached: {reason}. Check the network and the firewall.")
+
+
+def _advice(settings: Settings) -> Iterator[Finding]:
+    if settings.effective_upstream != "simulator" and settings.video_fps_max > 1:
+        yield Finding(
+            "warning",
+            f"GATEWAY_VIDEO_FPS_MAX is {settings.video_fps_max:g} and Google documents at most 1 frame a second: "
+            "set it to 1 to stay inside what is documented.",
+        )
+    if not settings.ice_servers and not settings.listens_on_loopback:
+        yield Finding(
+            "warning",
+            "GATEWAY_ICE_SERVERS names no TURN server: phones behind firewalls that block UDP will not connect.",
+        )
+    if not (Path(__file__).parent.parent / "web" / "index.html").exists():
+        yield Finding("warning", "The pages (directory web beside the package) are not installed; the API works.")
