@@ -82,7 +82,7 @@ class JpegWorker:
 def fit(width: int, height: int, size_px: int) -> tuple[int, int]:
     """The largest even size of these proportions within a square, not larger than the picture."""
     scale = min(1.0, size_px / max(width, height))
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+    return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
 
 
 def _open_encoder(width: int, height: int, quantizer: int) -> Any:
