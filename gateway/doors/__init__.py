@@ -1,0 +1,30 @@
+"""The doors: ways in over the network. Each turns requests into calls of the registry and its sessions."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.doors import pages
+from gateway.doors.cors import cors_middleware
+from gateway.doors.events import EventDoor
+from gateway.doors.operations import OperationsDoor
+from gateway.doors.problem import problem_middleware
+from gateway.doors.sessions import SessionDoor
+from gateway.registry import Registry
+from gateway.settings import Settings
+
+
+def build_doors(settings: Settings, registry: Registry) -> web.Application:
+    """All doors as one application; the pages come last, because they take every other path."""
+    application = web.Application(middlewares=[cors_middleware(settings), problem_middleware])
+    event_door = EventDoor(registry)
+    application.add_routes(
+        [
+            *SessionDoor(settings, registry).routes(),
+            *event_door.routes(),
+            *OperationsDoor(settings, registry).routes(),
+            *pages.routes(),
+        ]
+    )
+    application.on_shutdown.append(event_door.close_all)
+    return application

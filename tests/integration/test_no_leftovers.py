@@ -14,21 +14,23 @@ from tests.integration.caller import Caller
 from tests.integration.test_session import condition, until
 
 CYCLES = 50
+POOLS = ("asyncio_", "jpeg")  # threads of the process, which it keeps: the loop's executor and the JPEG worker's
 
 
 def residue() -> Counter[str]:
-    """What could be left: tasks, threads, sockets of this process, codec contexts and frames."""
+    """What could be left: tasks, threads, sockets and decoders of this process."""
     gc.collect()
     found: Counter[str] = Counter()
     found["tasks"] = len(asyncio.all_tasks())
-    found["threads"] = threading.active_count()
-    found["system threads"] = len(list(Path("/proc/self/task").iterdir()))
+    pooled = sum(thread.name.startswith(POOLS) for thread in threading.enumerate())
+    found["threads"] = threading.active_count() - pooled
+    found["system threads"] = len(list(Path("/proc/self/task").iterdir())) - pooled
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
             found["sockets"] += os.readlink(descriptor).startswith("socket:")
         except OSError:
             continue
-    found["codec contexts"] = sum(isinstance(item, av.CodecContext) for item in gc.get_objects())
+    found["decoders"] = sum(isinstance(item, av.CodecContext) and item.is_decoder for item in gc.get_objects())
     return found
 
 

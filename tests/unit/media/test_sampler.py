@@ -45,7 +45,7 @@ def test_movement_is_noticed_before_the_next_second() -> None:
     sampler = Sampler(1.0, 3.0)
     assert sampler.take(STILL, 0.0)
     assert not sampler.take(STILL, 0.1)
-    assert sampler.take(moving(1), 0.4)
+    assert sampler.take(moving(2), 0.4)
 
 
 def test_noise_is_not_motion() -> None:

@@ -1,0 +1,128 @@
+"""What an offer must be before anything is built for it.
+
+Owns the reading of an SDP offer (RFC 8866, RFC 8829) as far as it decides whether the gateway can serve it. It must not
+know peers or HTTP.
+**Invariant: what passes has one audio section with Opus, at most one video section with VP8 or H.264, one bundle, and
+the credentials of ICE and DTLS; what does not pass raises an error that says why.**
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.errors import BadOffer, PayloadTooLarge, UnsupportedOffer
+
+OFFER_MAX_BYTES = 64 * 1024  # the largest offers of browsers have 15 kB
+LINES_MAX = 2000
+KINDS = {"audio", "video", "application"}
+VIDEO_CODECS = {"VP8", "H264"}
+DIRECTIONS = {"sendrecv", "sendonly", "recvonly", "inactive"}
+
+
+@dataclass(slots=True)
+class Section:
+    """One media section."""
+
+    kind: str
+    port: int
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def codecs(self) -> set[str]:
+        """Encoding names of the section, in capitals."""
+        return {
+            value.split(" ", 1)[1].partition("/")[0].upper() for value in self.values("rtpmap") if " " in value.strip()
+        }
+
+    @property
+    def sends(self) -> bool:
+        """True when the offering side sends here; that is what no direction line means (RFC 8866 §6.7)."""
+        directions = [line for line in self.lines if line.removeprefix("a=") in DIRECTIONS]
+        return not directions or directions[-1] in ("a=sendrecv", "a=sendonly")
+
+    def values(self, name: str) -> list[str]:
+        """Values of an attribute."""
+        return [line.removeprefix(f"a={name}:") for line in self.lines if line.startswith(f"a={name}:")]
+
+
+def check_offer(body: bytes) -> str:
+    """The offer as text; raises BadOffer, UnsupportedOffer or PayloadTooLarge with a sentence."""
+    session, sections = _read(body)
+    active = [section for section in sections if section.port]
+    for section in active:
+        if section.kind not in KINDS:
+            raise UnsupportedOffer(f"The offer has a section of kind {section.kind!r}; there may be audio and video.")
+    audio = [section for section in active if section.kind == "audio"]
+    video = [section for section in active if section.kind == "video"]
+    if not audio:
+        raise UnsupportedOffer(
+            "The offer has no audio section, and without a microphone there is nothing to talk with."
+        )
+    if len(audio) > 1:
+        raise UnsupportedOffer(f"The offer has {len(audio)} audio sections; there may be one.")
+    if len(video) > 1:
+        raise UnsupportedOffer(f"The offer has {len(video)} video sections; there may be one.")
+    if sum(section.kind == "application" for section in active) > 1:
+        raise UnsupportedOffer("The offer has more than one data channel section.")
+    if not audio[0].sends:
+        raise UnsupportedOffer("The offer's audio section sends nothing: it must be sendrecv or sendonly.")
+    if "OPUS" not in audio[0].codecs:
+        raise UnsupportedOffer("The offer's audio section has no Opus, the one audio codec of the gateway.")
+    if video and not video[0].codecs & VIDEO_CODECS:
+        raise UnsupportedOffer("The offer's video section has neither VP8 nor H.264.")
+    _check_transport(session, active)
+    return body.decode()
+
+
+def _read(body: bytes) -> tuple[Section, list[Section]]:
+    """The session part (as a section without a kind) and the media sections."""
+    if len(body) > OFFER_MAX_BYTES:
+        raise PayloadTooLarge(f"The offer has {len(body)} bytes; there may be {OFFER_MAX_BYTES}.")
+    try:
+        lines = body.decode().splitlines()
+    except UnicodeDecodeError:
+        raise BadOffer("The body is not text, so it is not an SDP offer.") from None
+    if not lines or lines[0] != "v=0":
+        raise BadOffer("The body is not an SDP offer: it does not begin with v=0.")
+    if len(lines) > LINES_MAX:
+        raise BadOffer(f"The offer has {len(lines)} lines; there may be {LINES_MAX}.")
+    session = Section("", 0)
+    sections: list[Section] = []
+    for number, line in enumerate(lines, start=1):
+        if len(line) < 2 or line[1] != "=" or not line[0].isalpha():
+            if line:
+                raise BadOffer(f"Line {number} of the offer is not an SDP line: {line[:40]!r}.")
+            continue
+        if line.startswith("m="):
+            sections.append(_media_line(line, number))
+        (sections[-1] if sections else session).lines.append(line)
+    if not sections:
+        raise BadOffer("The offer has no media section.")
+    return session, sections
+
+
+def _media_line(line: str, number: int) -> Section:
+    parts = line.removeprefix("m=").split()
+    if len(parts) < 4 or not parts[1].isdigit():
+        raise BadOffer(f"Line {number} of the offer is not a media line: {line[:40]!r}.")
+    return Section(parts[0], int(parts[1]))
+
+
+def _check_transport(session: Section, active: list[Section]) -> None:
+    for section in active:
+        for name, what in (
+            ("ice-ufrag", "ICE user fragment"),
+            ("ice-pwd", "ICE password"),
+            ("fingerprint", "DTLS fingerprint"),
+            ("setup", "DTLS setup role"),
+        ):
+            if not (section.values(name) or session.values(name)):
+                raise BadOffer(f"The offer's {section.kind} section has no {what} (a={name}).")
+        if set(section.values("setup") or session.values("setup")) == {"holdconn"}:
+            raise UnsupportedOffer(f"The offer's {section.kind} section holds its connection back (a=setup:holdconn).")
+        if section.kind != "application" and "a=rtcp-mux" not in section.lines:
+            raise UnsupportedOffer(f"The offer's {section.kind} section has no a=rtcp-mux, which the gateway needs.")
+    bundles = [value.split()[1:] for value in session.values("group") if value.startswith("BUNDLE")]
+    mids = [mid for section in active for mid in section.values("mid")]
+    if len(active) > 1 and not any(set(mids) <= set(bundle) and len(mids) == len(active) for bundle in bundles):
+        raise UnsupportedOffer("The offer's sections are not in one BUNDLE group, which the gateway needs.")

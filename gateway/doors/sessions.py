@@ -1,0 +1,108 @@
+"""The session resources: start, trickle, reattach, look, end. WHIP-shaped (RFC 9725), with audio in both directions.
+
+Owns paths, content types and status codes of these resources. It must not know what a session does.
+**Invariant: a request that fails leaves no session that it started.**
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.doors import ice_servers
+from gateway.doors.problem import problem
+from gateway.doors.sdp import OFFER_MAX_BYTES, check_offer
+from gateway.doors.sdpfrag import FRAGMENT_MAX_BYTES, parse_fragment
+from gateway.errors import PayloadTooLarge, UnsupportedMediaType
+from gateway.lifecycle import EndReason
+from gateway.registry import Registry
+from gateway.settings import Settings
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+class SessionDoor:
+    """The handlers."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._settings = settings
+        self._registry = registry
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to add to a router."""
+        collection, resource = "/v1/sessions", "/v1/sessions/{id}"
+        return [
+            web.post(collection, self.start),
+            web.options(collection, self.describe_collection),
+            web.patch(resource, self.trickle),
+            web.delete(resource, self.end),
+            web.options(resource, self.describe_session),
+            web.post(f"{resource}/peer", self.reattach),
+            web.options(f"{resource}/peer", self.describe_collection),
+            web.get(f"{resource}/frame", self.frame),
+        ]
+
+    async def start(self, request: web.Request) -> web.Response:
+        """A new session with its first peer."""
+        offer = check_offer(await _body(request, SDP, OFFER_MAX_BYTES))
+        session = await self._registry.create()
+        try:
+            answer = await session.attach(offer)
+        except BaseException:
+            await self._registry.end(session.id, EndReason.NEVER_CONNECTED)
+            raise
+        return self._answer(session.id, answer)
+
+    async def reattach(self, request: web.Request) -> web.Response:
+        """A new peer for a session that goes on."""
+        session = self._registry.get(request.match_info["id"])
+        answer = await session.attach(check_offer(await _body(request, SDP, OFFER_MAX_BYTES)))
+        return self._answer(session.id, answer)
+
+    async def trickle(self, request: web.Request) -> web.Response:
+        """ICE candidates of the browser."""
+        session = self._registry.get(request.match_info["id"])
+        fragment = parse_fragment(await _body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
+        await session.trickle(fragment.candidates, fragment.end_of_candidates)
+        return web.Response(status=204)
+
+    async def end(self, request: web.Request) -> web.Response:
+        """The person hangs up; nothing of the session is left when the answer goes out."""
+        await self._registry.end(request.match_info["id"], EndReason.USER)
+        return web.Response(status=204)
+
+    async def frame(self, request: web.Request) -> web.Response:
+        """The newest picture the model saw."""
+        frame = self._registry.get(request.match_info["id"]).last_frame
+        if frame is None:
+            return problem(404, "The model has not seen a frame of this session yet.", "no_frame_yet")
+        headers = {"X-Frame-Id": str(frame.id), "Cache-Control": "no-store"}
+        return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
+
+    async def describe_collection(self, request: web.Request) -> web.Response:
+        """What can be posted."""
+        return web.Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": SDP})
+
+    async def describe_session(self, request: web.Request) -> web.Response:
+        """What can be patched."""
+        return web.Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
+
+    def _answer(self, session_id: str, answer: str) -> web.Response:
+        response = web.Response(status=201, text=answer, content_type=SDP, headers={"Cache-Control": "no-store"})
+        response.headers["Location"] = f"/v1/sessions/{session_id}"
+        for link in ice_servers.as_links(self._settings.ice_servers):
+            response.headers.add("Link", link)
+        return response
+
+
+async def _body(request: web.Request, content_type: str, max_bytes: int) -> bytes:
+    """The body of a request; raises UnsupportedMediaType and PayloadTooLarge."""
+    if request.content_type != content_type:
+        given = request.headers.get("Content-Type", "none")
+        raise UnsupportedMediaType(f"The content type must be {content_type}, and was {given}.")
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > max_bytes:
+            raise PayloadTooLarge(f"The body has more than {max_bytes} bytes.")
+    return bytes(body)
