@@ -73,6 +73,7 @@ class Subscription:
         self._log = log
         self._queue = deque(backlog)
         self._wake = asyncio.Event()
+        self._left = False
         self.overrun = False  # True: this reader was too slow and was cut off
 
     def put(self, item: Message) -> None:
@@ -89,7 +90,8 @@ class Subscription:
         self._wake.set()
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading, after what is queued."""
+        self._left = True
         self._log.unsubscribe(self)
         self._wake.set()
 
@@ -97,7 +99,7 @@ class Subscription:
         while True:
             while self._queue:
                 yield self._queue.popleft()
-            if self._log.closed or self.overrun:
+            if self._log.closed or self._left:
                 return
             self._wake.clear()
             await self._wake.wait()

@@ -76,8 +76,7 @@ async def _listen(socket: web.WebSocketResponse, session: Session, subscription:
             reply = _command(session, message.data)
             if reply is not None:
                 await socket.send_json(reply)
-    subscription.close()
-    subscription.put({})  # wakes the sender, which then sees that the socket is closed
+    subscription.close()  # lets the sender end
 
 
 def _command(session: Session, text: str) -> events.Message | None:

@@ -29,7 +29,7 @@ HEADERS = {
 
 def routes() -> list[web.RouteDef]:
     """What to add to a router, after everything else."""
-    return [web.get("/", page), web.get("/{path:.+}", page)]
+    return [web.get("/", page), web.get("/{path:(?!v1/).+}", page)]
 
 
 async def page(request: web.Request) -> web.StreamResponse:
