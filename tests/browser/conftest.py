@@ -1,0 +1,100 @@
+"""What browser tests share: Chromium with a chosen microphone and camera; gateway and simulator as processes."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+from scipy.io import wavfile
+
+from tests.browser.camera import write_camera
+from tests.measure.sound import Samples, read_wav, resample
+from tests.programs import Program, require
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+MICROPHONE_HZ = 48_000
+CHROMIUM = [
+    "--no-sandbox",  # containers run as root
+    "--disable-gpu",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A gateway with a simulator behind it, and a page in front."""
+
+    page: Page
+    gateway: Program
+    simulator: Program
+    recorded: Path  # directory of the simulator's recordings
+    console: list[str]  # errors and warnings of the page
+
+
+@pytest.fixture(scope="session")
+def speech() -> Samples:
+    """What is said into the microphone, 16 kHz."""
+    return read_wav(CORPUS / "speech/question.wav", 16_000)
+
+
+@pytest.fixture(scope="session")
+def devices(speech: Samples, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Files of the fake devices: speech with pauses in which an answer can be heard; a picture still, then moving."""
+    directory = tmp_path_factory.mktemp("devices")
+    spoken = resample(speech, 16_000, MICROPHONE_HZ)
+    line = np.concatenate((np.zeros(MICROPHONE_HZ * 4), spoken, np.zeros(MICROPHONE_HZ * 60)))
+    microphone, camera = directory / "microphone.wav", directory / "camera.mjpeg"
+    wavfile.write(microphone, MICROPHONE_HZ, (line * 32767).astype(np.int16))
+    write_camera(camera)
+    return microphone, camera
+
+
+@pytest.fixture
+async def browser(devices: tuple[Path, Path]) -> AsyncIterator[Browser]:
+    """Debian's Chromium."""
+    path = require("chromium", "apt-get install chromium")
+    microphone, camera = devices
+    files = [f"--use-file-for-fake-audio-capture={microphone}%noloop", f"--use-file-for-fake-video-capture={camera}"]
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=path, args=CHROMIUM + files)
+        yield running
+        await running.close()
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[tuple[Program, Program, Path]]:
+    """(gateway, simulator, directory of recordings)."""
+    recorded = tmp_path / "recorded"
+    arguments = ["simulate", "--port", "0", "--record", str(recorded)]
+    with (
+        Program(arguments, r"=(ws://\S+)", tmp_path / "simulator.log") as simulator,
+        Program(
+            ["serve", "--port", "0"],
+            r"Open (http://\S+)",
+            tmp_path / "gateway.log",
+            GATEWAY_UPSTREAM="simulator",
+            GATEWAY_UPSTREAM_URL=simulator.found,
+        ) as gateway,
+    ):
+        yield gateway, simulator, recorded
+
+
+@pytest.fixture
+async def call(browser: Browser, programs: tuple[Program, Program, Path]) -> AsyncIterator[Call]:
+    """The page is open; nothing has been pressed."""
+    gateway, simulator, recorded = programs
+    context = await browser.new_context(permissions=["microphone", "camera"], viewport={"width": 390, "height": 844})
+    page = await context.new_page()
+    console: list[str] = []
+    page.on("console", lambda line: console.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: console.append(str(error)))
+    await page.goto(gateway.found)
+    yield Call(page, gateway, simulator, recorded, console)
+    await context.close()

@@ -1,0 +1,87 @@
+"""Real programs for tests: the gateway and the simulator as their own processes, and what has to be installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+START_TIMEOUT_S = 60  # a busy machine; nothing is measured by it
+STOP_TIMEOUT_S = 20
+
+
+def require(program: str, install: str) -> str:
+    """Path of a program. Where it is missing: skip with the command that installs it, or fail under CI=true."""
+    found = shutil.which(program)
+    if found is None:
+        message = f"{program} is not installed: {install}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+class Program:
+    """`python -m gateway …` as a process: `with Program([...], ready=r"Open (\\S+)") as program: program.found`."""
+
+    def __init__(self, arguments: list[str], ready: str, log: Path, **environment: str) -> None:
+        self._arguments = arguments
+        self._ready = re.compile(ready)
+        self._log = log
+        self._environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("GATEWAY_", "GEMINI_", "GOOGLE_"))
+            },
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        }
+        self.found = ""  # what the group of `ready` matched
+        self.returncode: int | None = None
+
+    def __enter__(self) -> Program:
+        with self._log.open("w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", *self._arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self._environment,
+            )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if match := self._ready.search(line):
+                self.found = match[1]
+                return self
+        self._process.wait(STOP_TIMEOUT_S)
+        raise AssertionError(f"gateway {' '.join(self._arguments)} ended: {self.log}")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it with a signal; the exit code."""
+        if self.returncode is None:
+            self._process.send_signal(number)
+            try:
+                self.returncode = self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                raise AssertionError(f"it did not end within {STOP_TIMEOUT_S} s of {number.name}: {self.log}") from None
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+        return self.returncode
+
+    @property
+    def log(self) -> str:
+        """What it wrote to standard error."""
+        return self._log.read_text(encoding="utf-8")
