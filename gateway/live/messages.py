@@ -238,7 +238,8 @@ def _events(message: Json) -> Iterator[ServerEvent]:
     yield from _content_events(_object(message, "serverContent"))
     if calls := _objects(_object(message, "toolCall"), "functionCalls"):
         yield ToolCalls(tuple(_tool_call(call) for call in calls))
-    if ids := _object(message, "toolCallCancellation").get("ids"):
+    ids = _object(message, "toolCallCancellation").get("ids")
+    if ids and isinstance(ids, list):
         yield ToolCallsCancelled(tuple(map(str, ids)))
     if "sessionResumptionUpdate" in message:
         update = _object(message, "sessionResumptionUpdate")
@@ -291,19 +292,22 @@ def duration_s(value: object) -> float:
 
 
 def _usage(usage: Json) -> UsageReport:
-    def tokens(*names: str) -> int:
-        value = next((usage[name] for name in names if name in usage), 0)
-        return int(value) if isinstance(value, int | float | str) and str(value).isdigit() else 0
-
     return UsageReport(
-        tokens("promptTokenCount"),
-        tokens("responseTokenCount", "candidatesTokenCount"),  # the latter on Vertex
-        tokens("totalTokenCount"),
+        _count(usage.get("promptTokenCount")),
+        _count(usage.get("responseTokenCount", usage.get("candidatesTokenCount"))),  # the latter on Vertex
+        _count(usage.get("totalTokenCount")),
         {
-            str(detail.get("modality")): int(detail.get("tokenCount", 0))
+            str(detail.get("modality")): _count(detail.get("tokenCount"))
             for detail in _objects(usage, "promptTokensDetails")
         },
     )
+
+
+def _count(value: object) -> int:
+    """A count, which proto-JSON may write as a string."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) else 0
 
 
 def _tool_call(call: Json) -> ToolCall:
