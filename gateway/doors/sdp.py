@@ -28,6 +28,11 @@ class Section:
     lines: list[str] = field(default_factory=list)
 
     @property
+    def is_active(self) -> bool:
+        """False for a rejected section; a port of 0 with `bundle-only` is not a rejection (RFC 8843 §6)."""
+        return self.port != 0 or "a=bundle-only" in self.lines
+
+    @property
     def codecs(self) -> set[str]:
         """Encoding names of the section, in capitals."""
         return {
@@ -48,7 +53,7 @@ class Section:
 def check_offer(body: bytes) -> str:
     """The offer as text; raises BadOffer, UnsupportedOffer or PayloadTooLarge with a sentence."""
     session, sections = _read(body)
-    active = [section for section in sections if section.port]
+    active = [section for section in sections if section.is_active]
     for section in active:
         if section.kind not in KINDS:
             raise UnsupportedOffer(f"The offer has a section of kind {section.kind!r}; there may be audio and video.")

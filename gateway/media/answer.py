@@ -25,10 +25,17 @@ def usable_candidate(candidate: str) -> bool:
 
 
 def clean_offer(offer_sdp: str) -> str:
-    """The offer without candidates that are of no use."""
+    """The offer without candidates that are of no use, and with a port for each section that is only bundled.
+
+    A `bundle-only` section has the port 0 (RFC 8843 §6), which aiortc takes for a rejected one.
+    """
+    session, *sections = _split(offer_sdp)
+    opened = [
+        re.sub(r"^m=(\S+) 0 ", r"m=\1 9 ", section) if "\na=bundle-only" in section else section for section in sections
+    ]
     return _join(
         line
-        for line in offer_sdp.splitlines()
+        for line in (session + "".join(opened)).splitlines()
         if not line.startswith("a=candidate:") or usable_candidate(line.removeprefix("a="))
     )
 
@@ -39,8 +46,13 @@ def transform_answer(answer_sdp: str) -> str:
     Opus: parameters, and `nack`, because browsers then ask for lost packets of the voice again and aiortc resends them.
     Video: a bandwidth limit (`b=AS`, RFC 8866 §5.8).
     """
-    session, *sections = re.split(r"(?m)^(?=m=)", answer_sdp.replace("\r\n", "\n"))
+    session, *sections = _split(answer_sdp)
     return _join((session + "".join(map(_section, sections))).splitlines())
+
+
+def _split(sdp: str) -> list[str]:
+    """The session part and each media section, with LF line ends."""
+    return re.split(r"(?m)^(?=m=)", sdp.replace("\r\n", "\n"))
 
 
 def _section(section: str) -> str:
