@@ -49,11 +49,13 @@ export class EventStream {
     const { url, WebSocket } = this.#dependencies;
     this.#timer = undefined;
     this.#socket = new WebSocket(this.#lastSeq ? `${url}?after=${this.#lastSeq}` : url);
+    let wasOpen = false;
     this.#socket.onopen = () => {
+      wasOpen = true;
       this.#failures = 0;
     };
     this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    this.#socket.onclose = ({ code }) => this.#cut(code);
+    this.#socket.onclose = ({ code }) => this.#cut(code, wasOpen);
   }
 
   #receive(message) {
@@ -62,9 +64,9 @@ export class EventStream {
     this.#dependencies.onMessage(message);
   }
 
-  async #cut(code) {
+  async #cut(code, wasOpen) {
     if (this.#closed) return;
-    const over = code === OVER || !(await this.#dependencies.exists());
+    const over = code === OVER || (!wasOpen && !(await this.#dependencies.exists()));
     if (this.#closed) return;
     if (over) {
       this.#closed = true;

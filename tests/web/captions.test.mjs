@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { NO_CAPTIONS, withMessage } from "../../web/js/captions.js";
+
+const user = (text, final = false) => ({ type: "user-transcription", data: { text, final } });
+const model = (text, segment) => ({ type: "bot-output", data: { text, segment_id: segment } });
+const spoken = (...messages) => messages.reduce(withMessage, NO_CAPTIONS).entries;
+const lines = (...messages) => spoken(...messages).map(({ who, text }) => `${who}: ${text}`);
+
+test("a transcription replaces the open entry of the user; a final one closes it", () => {
+  assert.deepEqual(lines(user("Hel"), user("Hello"), user("Hello.", true), user("And")), ["user: Hello.", "user: And"]);
+});
+
+test("the model's words are appended to the entry of their segment, with the spaces they bring", () => {
+  const said = lines(model(" I", "turn-1"), model(" see", "turn-1"), model("Then", "turn-2"), model(".", "turn-1"));
+  assert.deepEqual(said, ["model: I see.", "model: Then"]);
+});
+
+test("an open entry of the user is still replaced after the model began to answer", () => {
+  assert.deepEqual(lines(user("Hel"), model("Hi", "turn-1"), user("Hello", true)), ["user: Hello", "model: Hi"]);
+});
+
+test("keys are unique and stay with their entry", () => {
+  const messages = [user("a", true), model("b", "turn-1"), user("c", true), model("d", "turn-2")];
+  const keys = spoken(...messages).map(({ key }) => key);
+  assert.equal(new Set(keys).size, 4);
+  assert.deepEqual(spoken(...messages, model("e", "turn-1")).map(({ key }) => key), keys);
+});
+
+test("silence and other messages change nothing", () => {
+  assert.equal(withMessage(NO_CAPTIONS, user("", true)), NO_CAPTIONS);
+  assert.equal(withMessage(NO_CAPTIONS, { type: "bot-ready" }), NO_CAPTIONS);
+});
+
+test("a long call keeps the newest two hundred entries", () => {
+  const entries = spoken(...Array.from({ length: 250 }, (_, turn) => user(`turn ${turn}`, true)));
+  assert.equal(entries.length, 200);
+  assert.equal(entries.at(-1).text, "turn 249");
+  assert.equal(new Set(entries.map(({ key }) => key)).size, 200);
+});

@@ -1,0 +1,216 @@
+// What the modules under test are given instead of a browser: a clock that moves when told to, a network that answers
+// what it is told to, devices without hardware.
+
+/** Let every promise that can settle do so. */
+export async function settled() {
+  for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+}
+
+/** Virtual time. */
+export class FakeClock {
+  now = 0;
+  timers = new Map();
+  next = 1;
+
+  nowMs = () => this.now;
+
+  setTimeout = (callback, ms) => {
+    this.timers.set(this.next, { callback, atMs: this.now + ms });
+    return this.next++;
+  };
+
+  clearTimeout = (timer) => this.timers.delete(timer);
+
+  /** Move on, and run on the way what is due. */
+  async advance(ms) {
+    const untilMs = this.now + ms;
+    await settled();
+    for (let due = this.#due(untilMs); due; due = this.#due(untilMs)) {
+      const [timer, { callback, atMs }] = due;
+      this.timers.delete(timer);
+      this.now = atMs;
+      callback();
+      await settled();
+    }
+    this.now = untilMs;
+  }
+
+  #due(untilMs) {
+    const waiting = [...this.timers].filter(([, { atMs }]) => atMs <= untilMs);
+    return waiting.sort(([, left], [, right]) => left.atMs - right.atMs)[0];
+  }
+}
+
+/** Makes a WebSocket class that keeps its instances in `opened`. */
+export function fakeWebSocket() {
+  return class FakeWebSocket {
+    static opened = [];
+
+    constructor(url) {
+      this.url = url;
+      this.isClosed = false;
+      FakeWebSocket.opened.push(this);
+    }
+
+    static get newest() {
+      return FakeWebSocket.opened.at(-1);
+    }
+
+    close() {
+      this.isClosed = true;
+    }
+
+    say(message) {
+      this.onmessage({ data: JSON.stringify(message) });
+    }
+  };
+}
+
+/** A track of a device. */
+export class FakeTrack extends EventTarget {
+  enabled = true;
+  isStopped = false;
+
+  constructor(kind, settings = {}) {
+    super();
+    this.kind = kind;
+    this.settings = settings;
+  }
+
+  getSettings() {
+    return this.settings;
+  }
+
+  stop() {
+    this.isStopped = true;
+  }
+}
+
+/** Tracks in a bundle. */
+export class FakeStream {
+  constructor(tracks) {
+    this.tracks = tracks;
+  }
+
+  getTracks = () => this.tracks;
+  getAudioTracks = () => this.tracks.filter(({ kind }) => kind === "audio");
+  getVideoTracks = () => this.tracks.filter(({ kind }) => kind === "video");
+}
+
+/** Devices: `failures` maps "audio" or "video" to the name of the error of asking for it. */
+export class FakeDevices {
+  failures = {};
+  asked = [];
+  tracks = [];
+  cameras = 2;
+
+  async getUserMedia(constraints) {
+    this.asked.push(constraints);
+    const kinds = ["audio", "video"].filter((kind) => constraints[kind]);
+    for (const kind of kinds) {
+      if (this.failures[kind]) throw Object.assign(new Error("refused"), { name: this.failures[kind] });
+    }
+    const tracks = kinds.map((kind) => new FakeTrack(kind, kind === "video" ? { width: 640, height: 480 } : {}));
+    this.tracks.push(...tracks);
+    return new FakeStream(tracks);
+  }
+
+  async enumerateDevices() {
+    return [{ kind: "audioinput" }, ...Array.from({ length: this.cameras }, () => ({ kind: "videoinput" }))];
+  }
+}
+
+/** Makes an RTCPeerConnection class that keeps its instances in `made`. */
+export function fakePeerConnection() {
+  return class FakePeerConnection {
+    static made = [];
+
+    connectionState = "new";
+    signalingState = "stable";
+    transceivers = [];
+
+    constructor(configuration) {
+      this.configuration = configuration;
+      FakePeerConnection.made.push(this);
+    }
+
+    static get newest() {
+      return FakePeerConnection.made.at(-1);
+    }
+
+    addTransceiver(trackOrKind, init) {
+      const sender = {
+        track: typeof trackOrKind === "string" ? null : trackOrKind,
+        replaceTrack: async (track) => {
+          sender.track = track;
+        },
+      };
+      const transceiver = { trackOrKind, init, sender };
+      this.transceivers.push(transceiver);
+      return transceiver;
+    }
+
+    async setLocalDescription() {
+      const ufrag = `u${FakePeerConnection.made.indexOf(this)}`;
+      this.localDescription = { sdp: `v=0\r\na=mid:0\r\na=ice-ufrag:${ufrag}\r\na=ice-pwd:secret\r\n` };
+    }
+
+    async setRemoteDescription(description) {
+      this.remoteDescription = description;
+    }
+
+    close() {
+      this.signalingState = this.connectionState = "closed";
+    }
+
+    become(state) {
+      this.connectionState = state;
+      this.onconnectionstatechange?.();
+    }
+  };
+}
+
+/** A gateway behind `fetch`: `answers` maps "METHOD path" to a function that makes the answer. */
+export class FakeGateway {
+  requests = [];
+  answers = {
+    "GET /v1/client-config": () => json({ upstream: "gemini", video: { fps_max: 1, size_px: 512 } }),
+    "GET /v1/ice-servers": () => json({ iceServers: [{ urls: "stun:stun.test" }] }),
+    "POST /v1/sessions": () =>
+      new Response("answer", { status: 201, headers: { Location: "/v1/sessions/s1" } }),
+    "POST /v1/sessions/s1/peer": () => new Response("answer", { status: 201 }),
+    "PATCH /v1/sessions/s1": () => new Response(null, { status: 204 }),
+    "DELETE /v1/sessions/s1": () => new Response(null, { status: 204 }),
+    "GET /v1/sessions/s1/frame": () => new Response("jpeg"),
+  };
+
+  fetch = async (path, options = {}) => {
+    const method = options.method ?? "GET";
+    this.requests.push({ method, path, ...options });
+    const answer = this.answers[`${method} ${path}`];
+    return answer ? answer(options) : problem(404, "There is no such session.");
+  };
+
+  /** The requests with this method and path. */
+  asked(method, path) {
+    return this.requests.filter((request) => request.method === method && request.path === path);
+  }
+}
+
+/** An answer in JSON. */
+export function json(body) {
+  return new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json" } });
+}
+
+/** An answer as RFC 9457 has it. */
+export function problem(status, detail) {
+  const headers = { "Content-Type": "application/problem+json" };
+  return new Response(JSON.stringify({ status, detail }), { status, headers });
+}
+
+/** A promise and the means to settle it. */
+export function deferred() {
+  const settle = {};
+  const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
+  return { promise, ...settle };
+}

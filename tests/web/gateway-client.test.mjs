@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { GatewayClient } from "../../web/js/gateway-client.js";
+import { FakeGateway, problem } from "./fakes.mjs";
+
+const LOCATION = "/v1/sessions/s1";
+
+function joined() {
+  const gateway = new FakeGateway();
+  return { gateway, client: new GatewayClient({ fetch: gateway.fetch }) };
+}
+
+test("each resource is asked for as the protocol has it", async () => {
+  const { gateway, client } = joined();
+  assert.equal((await client.clientConfig()).video.size_px, 512);
+  assert.deepEqual(await client.iceServers(), [{ urls: "stun:stun.test" }]);
+  assert.deepEqual(await client.create("offer"), { location: LOCATION, answer: "answer" });
+  assert.equal(await client.newPeer(LOCATION, "offer", new AbortController().signal), "answer");
+  await client.addCandidates(LOCATION, "fragment");
+  assert.equal(await (await client.frame(LOCATION)).text(), "jpeg");
+  await client.end(LOCATION);
+
+  const [create] = gateway.asked("POST", "/v1/sessions");
+  assert.equal(create.headers["Content-Type"], "application/sdp");
+  assert.equal(create.body, "offer");
+  const [patch] = gateway.asked("PATCH", LOCATION);
+  assert.equal(patch.headers["Content-Type"], "application/trickle-ice-sdpfrag");
+  assert.equal(patch.body, "fragment");
+  assert.equal(gateway.asked("DELETE", LOCATION)[0].keepalive, true);
+});
+
+test("a problem is thrown with its sentence and its status", async () => {
+  const { gateway, client } = joined();
+  gateway.answers["POST /v1/sessions"] = () => problem(503, "All places are taken.");
+  await assert.rejects(client.create("offer"), { message: "All places are taken.", status: 503, isGone: false });
+});
+
+test("an answer that is no problem document still becomes a sentence", async () => {
+  const { gateway, client } = joined();
+  gateway.answers["POST /v1/sessions"] = () => new Response("<h1>Bad gateway</h1>", { status: 502 });
+  await assert.rejects(client.create("offer"), { message: "The gateway answered with status 502." });
+});
+
+test("a gateway that cannot be reached, or breaks off, is said in words", async () => {
+  const { gateway, client } = joined();
+  gateway.answers["GET /v1/client-config"] = () => Promise.reject(new TypeError("fetch failed"));
+  gateway.answers["GET /v1/ice-servers"] = () => new Response("{");
+  await assert.rejects(client.clientConfig(), { message: "The gateway cannot be reached.", status: 0 });
+  await assert.rejects(client.iceServers(), { message: "The gateway cannot be reached.", status: 0 });
+});
+
+test("only a 404 means that a session is gone", async () => {
+  const { gateway, client } = joined();
+  assert.equal(await client.exists(LOCATION), false);
+  gateway.answers[`GET ${LOCATION}/events`] = () => problem(400, "This is a WebSocket.");
+  assert.equal(await client.exists(LOCATION), true);
+  gateway.answers[`GET ${LOCATION}/events`] = () => Promise.reject(new TypeError("fetch failed"));
+  assert.equal(await client.exists(LOCATION), true);
+});

@@ -1,0 +1,151 @@
+"""The web client: its modules in Node, and what its files promise without one."""
+
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+WEB = HERE.parents[1] / "web"
+MODULES = sorted((WEB / "js").glob("*.js"))
+PAGE = (WEB / "index.html").read_text(encoding="utf-8")
+NODE_TIMEOUT_S = 60
+
+# What a client of this page, a person or a test, looks for by name.
+BUTTONS = ["Start", "Mute", "Camera", "Flip", "End"]
+ELEMENTS = {
+    "self-view": "video",
+    "voice": "audio",
+    "captions": "ol",
+    "state": "p",
+    "last-frame": "img",
+    "last-frame-age": "p",
+}
+
+
+class Elements(HTMLParser):
+    """The elements of a page: tag, attributes, and the text directly or deeper inside."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self._open: list[tuple[str, list[str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element, and collect its text until it ends."""
+        text: list[str] = []
+        self.found.append((tag, dict(attrs), text))
+        self._open.append((tag, text))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element that has no inside."""
+        self.found.append((tag, dict(attrs), []))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the innermost element of this name, and what was left open inside it."""
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        """Text belongs to every element around it."""
+        for _, text in self._open:
+            text.append(data)
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("*.test.mjs")), ids=lambda path: path.name)
+def test_module(path: Path) -> None:
+    """The modules do what their tests in Node say."""
+    node = shutil.which("node")
+    if node is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Node is missing: the modules of the page are not tested")
+        pytest.skip("install Node 20 or newer: apt-get install nodejs")
+    run = subprocess.run(
+        [node, "--test", str(path)], capture_output=True, text=True, timeout=NODE_TIMEOUT_S, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_every_button_has_its_name() -> None:
+    """The five buttons are there under the names a person and a screen reader know them by, and no label changes."""
+    buttons = [(attributes, "".join(text).strip()) for tag, attributes, text in Elements(PAGE).found if tag == "button"]
+    names = [name for _, name in buttons]
+    assert [name for name in names if name in BUTTONS] == BUTTONS
+    assert all(attributes.get("type") == "button" for attributes, _ in buttons)
+    toggles = [name for attributes, name in buttons if "aria-pressed" in attributes]
+    assert toggles == ["Mute", "Camera"]
+
+
+@pytest.mark.parametrize(("identifier", "tag"), ELEMENTS.items())
+def test_every_element_is_there(identifier: str, tag: str) -> None:
+    """What the modules and the tests of the page look for by id exists once, as the right element."""
+    assert [found for found, attributes, _ in Elements(PAGE).found if attributes.get("id") == identifier] == [tag]
+
+
+def test_modules_use_elements_that_exist() -> None:
+    """Each element the page's module names has its id in the page."""
+    ids = {attributes["id"] for _, attributes, _ in Elements(PAGE).found if "id" in attributes}
+    source = (WEB / "js" / "page.js").read_text(encoding="utf-8")
+    used = set(re.findall(r"#elements\.(\w+)", source)) | set(re.findall(r'#elements\["([\w-]+)"\]', source))
+    assert used
+    assert used <= ids
+
+
+@pytest.mark.parametrize("path", sorted(path for path in WEB.rglob("*") if path.is_file()), ids=lambda path: path.name)
+def test_nothing_from_another_site(path: Path) -> None:
+    """No file refers to another site; the name of the SVG namespace is no reference."""
+    text = path.read_text(encoding="utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not re.search(r"https?://", text)
+    assert not re.search(r"""(?:src|href|url|from|import)\s*[=(]?\s*["']?//""", text)
+
+
+def test_nothing_inline() -> None:
+    """The page works under a content security policy that allows neither inline scripts nor inline styles."""
+    for tag, attributes, text in Elements(PAGE).found:
+        assert tag != "style"
+        assert tag != "script" or ("src" in attributes and not "".join(text).strip())
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_references_of_the_page_exist() -> None:
+    """Every file the page asks for is one the gateway can serve."""
+    wanted = [attributes.get("src") or attributes.get("href") for _, attributes, _ in Elements(PAGE).found]
+    paths = [path for path in wanted if path is not None]
+    assert sorted(paths) == ["/favicon.svg", "/js/main.js", "/style.css"]
+    assert all((WEB / path.removeprefix("/")).is_file() for path in paths)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_imports_exist(path: Path) -> None:
+    """Every module that is imported, also in a type, is a file next to the one that imports it."""
+    source = path.read_text(encoding="utf-8")
+    imported = re.findall(r"""(?:from|import\()\s*["']([^"']+)["']""", source)
+    assert all((path.parent / name).is_file() and name.startswith("./") for name in imported), imported
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_module_says_what_it_owns(path: Path) -> None:
+    """Each module starts with what it owns, what it must not know, and its invariant."""
+    head = path.read_text(encoding="utf-8").split("\n\n", maxsplit=1)[0]
+    words = " ".join(line.removeprefix("//").strip() for line in head.splitlines())
+    assert words.startswith("Owns ")
+    assert "must not" in words
+    assert "Invariant: " in words
+
+
+def test_every_module_is_used() -> None:
+    """Nothing lies about: from the page's script, every module is reached."""
+    reached, waiting = set[str](), ["main.js"]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            source = (WEB / "js" / name).read_text(encoding="utf-8")
+            waiting += re.findall(r"""from "\./([^"]+)";""", source)
+    assert reached == {path.name for path in MODULES}
