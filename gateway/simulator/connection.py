@@ -406,10 +406,20 @@ class Connection:
     # The socket
 
     async def _send(self, message: Json) -> None:
-        await self._flowing.wait()
+        if not self._flowing.is_set():
+            await self._flow_or_close()
         raw = json.dumps(message, separators=(",", ":")).encode()
         self._note("server", raw)
         await self._socket.send(raw)  # bytes: the service sends its JSON in binary frames
+
+    async def _flow_or_close(self) -> None:
+        """Wait until a stall is over, or until there is no one left to wait for."""
+        waiting = {asyncio.create_task(self._flowing.wait()), asyncio.create_task(self._socket.wait_closed())}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
 
     def _note(self, sender: str, raw: str | bytes) -> None:
         if self._remember:
