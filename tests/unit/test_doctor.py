@@ -1,0 +1,99 @@
+"""The doctor and the command line."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main
+from gateway.doctor import examine, settings_lines
+from gateway.settings import IceServer, Settings
+
+
+def texts(settings: Settings, level: str) -> str:
+    """All findings of a level."""
+    return "\n".join(finding.text for finding in examine(settings) if finding.level == level)
+
+
+def test_a_good_machine_has_nothing_wrong() -> None:
+    """The defaults work without a key, and the doctor says what they do."""
+    settings = Settings(port=0)
+    assert texts(settings, "wrong") == ""
+    assert "talks to its built-in simulator" in texts(settings, "ok")
+
+
+def test_what_is_wrong_comes_with_what_to_do() -> None:
+    """A taken port, an address that is open to others, an upstream that is not there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert "Set GATEWAY_PORT to a free port" in texts(Settings(port=port), "wrong")
+    assert "GATEWAY_AUTH=insecure-open" in texts(Settings(port=0, host="0.0.0.0"), "wrong")
+    unreachable = Settings(port=0, upstream="simulator", upstream_url=f"ws://127.0.0.1:{port}")
+    assert "cannot be reached" in texts(unreachable, "wrong")
+
+
+def test_what_may_surprise_is_a_warning() -> None:
+    """More frames than documented, a missing TURN server, a door that is open."""
+    settings = Settings(
+        port=0, host="0.0.0.0", auth="insecure-open", gemini_api_key="k", upstream_url="ws://127.0.0.1:9"
+    )
+    warnings = texts(settings, "warning")
+    for words in ("at most 1 frame a second", "names no TURN server", "lets anyone in"):
+        assert words in warnings
+
+
+def test_settings_are_shown_and_secrets_hidden() -> None:
+    """Every setting has its line; keys and TURN credentials do not appear."""
+    settings = Settings(
+        gemini_api_key="s3cret",
+        ice_servers=(IceServer(urls=("turn:turn.example",), username="u", credential="s3cret"),),
+    )
+    lines = list(settings_lines(settings))
+    assert len(lines) == len(Settings.model_fields) + 1
+    assert "s3cret" not in "\n".join(lines)
+    assert "GEMINI_API_KEY=(set, hidden)" in lines
+    assert "GATEWAY_ICE_SERVERS=turn:turn.example (credential hidden)" in lines
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("GATEWAY_PORT", "eighty", "GATEWAY_PORT='eighty'"),
+        ("GATEWAY_HOST", "0.0.0.0", "GATEWAY_HOST=0.0.0.0 can be reached from other machines"),
+        ("GATEWAY_UPSTREAM", "gemini", "set GEMINI_API_KEY"),
+        ("GEMINI_API_KEY_FILE", "/nowhere/key", "GEMINI_API_KEY_FILE=/nowhere/key cannot be read"),
+        ("GATEWAY_CONFIG", "/nowhere/gateway.toml", "/nowhere/gateway.toml cannot be read"),
+    ],
+)
+def test_a_mistake_ends_with_a_sentence_and_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str, words: str
+) -> None:
+    """One line on standard error, no traceback."""
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    assert main(["serve"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("gateway: ")
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_mistake_in_a_fault_script_ends_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also for the simulator."""
+    assert main(["simulate", "--script", str(tmp_path / "none.toml")]) == 2
+    assert "fault script" in capsys.readouterr().err
+
+
+def test_the_doctor_prints_its_findings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And warns of a variable that means nothing."""
+    monkeypatch.setenv("GATEWAY_PROT", "1")
+    monkeypatch.setenv("GATEWAY_PORT", "0")
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "GATEWAY_PROT is not a setting; was GATEWAY_PORT meant?" in out
+    assert "Ready: gateway serve" in out
+    assert main(["doctor", "--settings"]) == 0
+    assert "GATEWAY_PORT=0" in capsys.readouterr().out
