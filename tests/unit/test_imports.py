@@ -16,7 +16,8 @@ MODULES = {
 
 # Each layer may import itself where it is one room, and every layer below.
 LAYERS = (
-    ("gateway.cli", "gateway.__main__"),
+    ("gateway.__main__",),
+    ("gateway.cli",),
     ("gateway.doctor",),
     ("gateway.app",),
     ("gateway.doors",),
@@ -35,10 +36,17 @@ PURE = (
     "gateway.media.answer",
     "gateway.media.playout",
     "gateway.media.sampler",
+    "gateway.media.timeline",
     "gateway.live.messages",
     "gateway.live.models",
     "gateway.live.outbox",
     "gateway.live.recovery",
+    "gateway.doors.sdp",
+    "gateway.simulator.answer",
+    "gateway.simulator.context",
+    "gateway.simulator.flavours",
+    "gateway.simulator.voice",
+    "gateway.simulator.wire",
 )
 IMPURE_IMPORTS = {"asyncio", "aiohttp", "aiortc", "aioice", "av", "websockets", "socket", "threading", "time", "os"}
 
