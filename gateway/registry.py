@@ -46,10 +46,10 @@ class Registry:
             raise TooManySessions("All places are taken at the moment; please try again in a moment.")
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
         session = Session(session_id, self._settings, self._upstream, self._jpeg)
-        task = asyncio.create_task(session.run(), name=f"{session_id} session")
+        task = asyncio.create_task(session.run(), name=f"{session.label} session")
         self._sessions[session_id] = session, task
         task.add_done_callback(lambda _: self._forget(session_id))
-        logger.info("session %s starts, %d in all", session_id, len(self._sessions))
+        logger.info("session %s starts, %d in all", session.label, len(self._sessions))
         return session
 
     def get(self, session_id: str) -> Session:
@@ -78,5 +78,5 @@ class Registry:
     def _forget(self, session_id: str) -> None:
         session, task = self._sessions.pop(session_id)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("session %s was lost to a defect", session_id, exc_info=error)
-        logger.info("session %s is gone (%s), %d left", session_id, session.end_reason, len(self._sessions))
+            logger.error("session %s was lost to a defect", session.label, exc_info=error)
+        logger.info("session %s is gone (%s), %d left", session.label, session.end_reason, len(self._sessions))

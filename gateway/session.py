@@ -29,6 +29,7 @@ from gateway.settings import Settings
 logger = logging.getLogger(__name__)
 
 PCM_BYTES_PER_MS = 32  # 16 kHz, 16 bit, mono
+LABEL_CHARS = 13  # the node and a part of the rest: enough for a log, not for a call
 UNSENT_FRAMES = 4  # the outbox keeps the newest one; a few more may be on their way through it
 
 
@@ -37,6 +38,7 @@ class Session:
 
     def __init__(self, session_id: str, settings: Settings, upstream: Upstream, jpeg: JpegWorker) -> None:
         self.id = session_id
+        self.label = session_id[:LABEL_CHARS]
         self.events = events.EventLog()
         self.last_frame: Frame | None = None
         self._settings = settings
@@ -70,7 +72,7 @@ class Session:
         self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
         try:
             async with self._group:
-                conversing = self._group.create_task(self._converse(), name=f"{self.id} conversation")
+                conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
                 self._started.set()
                 await self._ending.wait()
                 self._conversation.close()
@@ -78,7 +80,7 @@ class Session:
                     await self._peer.close()
                 await conversing
         except* Exception:
-            logger.exception("session %s failed", self.id)
+            logger.exception("session %s failed", self.label)
             self.end(EndReason.INTERNAL)
         finally:
             await self._release()
@@ -102,7 +104,7 @@ class Session:
             await peer.close()
             raise
         previous, self._peer = self._peer, peer
-        self._group.create_task(self._carry(peer), name=f"{self.id} peer")
+        self._group.create_task(self._carry(peer), name=f"{self.label} peer")
         if previous is not None:
             await previous.close()
         return answer_sdp
@@ -121,7 +123,7 @@ class Session:
         """End the session; only the first reason counts."""
         if self._lifecycle.end(reason, words):
             self.events.publish(events.state("ended", self._lifecycle.words, code=reason.value))
-            logger.info("session %s ends: %s", self.id, self._lifecycle.words)
+            logger.info("session %s ends: %s", self.label, self._lifecycle.words)
         self._ending.set()
 
     # The Gemini leg
@@ -162,7 +164,7 @@ class Session:
             case live.UsageReport() as usage:
                 self._publish_usage(usage)
             case _:
-                logger.debug("session %s: %s", self.id, event)
+                logger.debug("session %s: %s", self.label, event)
 
     def _turn_complete(self) -> None:
         self._playout.end_of_speech()
@@ -226,7 +228,7 @@ class Session:
         self.events.publish(events.state("live"))
 
     def _peer_state(self, state: PeerState, reason: str) -> None:
-        logger.info("session %s: peer is %s: %s", self.id, state.value, reason)
+        logger.info("session %s: peer is %s: %s", self.label, state.value, reason)
         if state is PeerState.CONNECTED:
             self._peer_connected()
         elif state is PeerState.SUSPECT:

@@ -26,5 +26,9 @@ def build_doors(settings: Settings, registry: Registry) -> web.Application:
             *pages.routes(),
         ]
     )
-    application.on_shutdown.append(event_door.close_all)
+
+    async def end_calls(_: web.Application) -> None:
+        await registry.close()  # first, so that each browser is told why before its socket is closed
+
+    application.on_shutdown.extend([end_calls, event_door.close_all])
     return application

@@ -45,7 +45,7 @@ class EventDoor:
         await socket.prepare(request)
         self._open.add(socket)
         subscription = session.events.subscribe(after)
-        listening = asyncio.create_task(_listen(socket, session, subscription), name=f"{session.id} event commands")
+        listening = asyncio.create_task(_listen(socket, session, subscription), name=f"{session.label} event commands")
         try:
             async for message in subscription:
                 if socket.closed:

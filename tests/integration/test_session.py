@@ -115,3 +115,15 @@ async def test_the_places_are_limited(open_client: Any) -> None:
         assert await caller.end() == 204
     async with Caller(client):
         pass
+
+
+async def test_a_gateway_that_shuts_down_says_so(open_client: Any, simulator: Simulator) -> None:
+    """Each browser is told the reason before its socket is closed, and the model's link is closed."""
+    client = await open_client()
+    async with Caller(client) as caller, caller.events() as socket:
+        await until(socket, "server-message", type="state", state="live")
+        stopping = asyncio.create_task(client.server.close())
+        ended = await until(socket, "server-message", type="state", state="ended")
+        assert ended["data"]["code"] == "shutdown"
+        await stopping
+    await condition(lambda: simulator.connections[0].closed)
