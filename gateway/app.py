@@ -20,6 +20,7 @@ from gateway.media.jpeg import JpegWorker
 from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.simulator import Simulator
+from gateway.store.memory import MemoryStore
 
 
 @asynccontextmanager
@@ -34,7 +35,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
         simulator = Simulator(remember=False)
         await simulator.start()
     jpeg = JpegWorker()
-    registry = Registry(settings, upstream_from(settings, simulator.url if simulator else None), jpeg)
+    store = MemoryStore(asyncio.get_running_loop().time)
+    registry = Registry(settings, upstream_from(settings, simulator.url if simulator else None), jpeg, store)
     try:
         yield build_doors(settings, registry)
     finally:

@@ -12,12 +12,15 @@ import asyncio
 import logging
 import secrets
 
-from gateway.errors import SessionNotFound, TooManySessions
+from gateway.errors import SessionNotFound, TooManySessions, UpstreamQuota
 from gateway.lifecycle import EndReason
+from gateway.live.breaker import Breaker
 from gateway.live.upstream import Upstream
 from gateway.media.jpeg import JpegWorker
 from gateway.session import Session
 from gateway.settings import Settings
+from gateway.store.store import Record, SessionStore
+from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +30,13 @@ ID_BYTES = 16  # 128 random bits: an id is a capability (RFC 9725 §4.1 asks tha
 class Registry:
     """Creates, finds and ends sessions."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, jpeg: JpegWorker) -> None:
+    def __init__(self, settings: Settings, upstream: Upstream, jpeg: JpegWorker, store: SessionStore) -> None:
         self.node = secrets.token_hex(3)  # ids name their node, so that a front can find a session's owner
         self._settings = settings
         self._upstream = upstream
         self._jpeg = jpeg
+        self._store = store
+        self._breaker = Breaker()
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._closing = False
 
@@ -39,16 +44,19 @@ class Registry:
         return len(self._sessions)
 
     async def create(self) -> Session:
-        """Start a session; its conversation begins to open at once. Raises TooManySessions."""
+        """Start a session; its conversation begins to open at once. Raises TooManySessions and UpstreamQuota."""
         if self._closing:
             raise TooManySessions("The gateway is shutting down; please try again in a moment.")
         if len(self._sessions) >= self._settings.max_sessions:
             raise TooManySessions("All places are taken at the moment; please try again in a moment.")
+        if self._breaker.wait_s(asyncio.get_running_loop().time()):
+            raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.")
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
-        session = Session(session_id, self._settings, self._upstream, self._jpeg)
+        session = Session(session_id, self._settings, self._upstream, self._jpeg, self._store, self._breaker)
         task = asyncio.create_task(session.run(), name=f"{session.label} session")
         self._sessions[session_id] = session, task
         task.add_done_callback(lambda _: self._forget(session_id))
+        metrics.SESSIONS.inc()
         logger.info("session %s starts, %d in all", session.label, len(self._sessions))
         return session
 
@@ -58,6 +66,15 @@ class Registry:
             return self._sessions[session_id][0]
         except KeyError:
             raise SessionNotFound("There is no such session; it may have ended.") from None
+
+    async def record(self, session_id: str) -> Record:
+        """The record of a session, for a while also after its end; raises SessionNotFound."""
+        if session_id in self._sessions:
+            return self._sessions[session_id][0].record
+        record = await self._store.load(session_id)
+        if record is None:
+            raise SessionNotFound("There is no such session; it may have ended.")
+        return record
 
     async def end(self, session_id: str, reason: EndReason) -> None:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
@@ -77,6 +94,8 @@ class Registry:
 
     def _forget(self, session_id: str) -> None:
         session, task = self._sessions.pop(session_id)
+        metrics.SESSIONS.dec()
+        metrics.SESSIONS_ENDED.labels(session.end_reason.value if session.end_reason else "unknown").inc()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("session %s was lost to a defect", session.label, exc_info=error)
         logger.info("session %s is gone (%s), %d left", session.label, session.end_reason, len(self._sessions))

@@ -18,25 +18,41 @@ from datetime import UTC, datetime
 from gateway import __version__, events
 from gateway.errors import PeerGone, SessionNotFound, UpstreamError
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
-from gateway.live import conversation as live
+from gateway.live import events as live
+from gateway.live.breaker import Breaker
+from gateway.live.conversation import Conversation
+from gateway.live.policy import policy, setup_options
+from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
-from gateway.media.activity import VoiceActivity, level_dbov
+from gateway.media.activity import HANGOVER_MS, VoiceActivity, level_dbov
 from gateway.media.jpeg import JpegWorker
 from gateway.media.peer import Frame, Peer, PeerState, TrickleCandidate
 from gateway.media.playout import Playout
 from gateway.settings import Settings
+from gateway.store.store import Record, SessionStore
+from gateway.telemetry import metrics
+from gateway.telemetry.ttfab import Ttfab, TtfabClock, VideoCost
 
 logger = logging.getLogger(__name__)
 
 PCM_BYTES_PER_MS = 32  # 16 kHz, 16 bit, mono
 LABEL_CHARS = 13  # the node and a part of the rest: enough for a log, not for a call
+SPEECH_LEAST_S = 0.7  # a cough or a door is shorter, and expects no answer
 UNSENT_FRAMES = 4  # the outbox keeps the newest one; a few more may be on their way through it
 
 
 class Session:
     """One session; `run` is its whole life and is awaited by the registry."""
 
-    def __init__(self, session_id: str, settings: Settings, upstream: Upstream, jpeg: JpegWorker) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        settings: Settings,
+        upstream: Upstream,
+        jpeg: JpegWorker,
+        store: SessionStore,
+        breaker: Breaker,
+    ) -> None:
         self.id = session_id
         self.label = session_id[:LABEL_CHARS]
         self.events = events.EventLog()
@@ -45,9 +61,22 @@ class Session:
         self._jpeg = jpeg
         self._lifecycle = Lifecycle()
         self._playout = Playout()
-        self._conversation = live.Conversation(upstream, live.setup_options(settings), self._on_conversation)
+        self._store = store
+        summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
+        self._conversation = Conversation(
+            upstream,
+            setup_options(settings),
+            self._on_conversation,
+            policy=policy(settings),
+            is_quiet=self._is_quiet,
+            summarise=summariser.summarise,
+            breaker=breaker,
+        )
         self._peer: Peer | None = None
         self._activity = VoiceActivity()
+        self._speech_began_s = 0.0
+        self._ttfab = TtfabClock()
+        self._video_cost = VideoCost()
         self._frame_ids = itertools.count(1)
         self._unsent_frames: dict[int, Frame] = {}
         self._user_words = ""
@@ -58,6 +87,10 @@ class Session:
         self._grace: asyncio.TimerHandle | None = None
 
     @property
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
     def state(self) -> State:
         """Where the session is in its life."""
         return self._lifecycle.state
@@ -66,6 +99,12 @@ class Session:
     def end_reason(self) -> EndReason | None:
         """Why it ended, once it does."""
         return self._lifecycle.reason
+
+    @property
+    def record(self) -> Record:
+        """What of the session can be kept: its transcript."""
+        turns = [turn.as_json() for turn in self._conversation.transcript.turns()]
+        return {"turns": turns, "dropped_turns": self._conversation.transcript.dropped_turns}
 
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
@@ -117,6 +156,7 @@ class Session:
 
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""
+        self._ttfab.begin("text", self._now_s)
         self._conversation.send_text(text)
 
     def end(self, reason: EndReason, words: str = "") -> None:
@@ -139,7 +179,10 @@ class Session:
         match event:
             case live.Speech(pcm):
                 self._playout.push(pcm)
+                if len(pcm) > 2:  # Gemini 3 sends one sample ahead of its answers
+                    self._measured(self._ttfab.reached("payload", self._now_s))
             case live.FrameSent(frame_id):
+                self._ttfab.frame(self._now_s)
                 self._frame_seen(frame_id)
             case live.ModelWords(text):
                 self.events.publish(events.bot_output(text, self._turn))
@@ -150,10 +193,20 @@ class Session:
                 self._playout.end_of_speech()
             case live.Interrupted():
                 dropped_ms = self._playout.flush()
+                self._conversation.cut_answer(dropped_ms)
                 self.events.publish(events.message("bot-interrupted", {"dropped_ms": round(dropped_ms)}))
             case live.TurnComplete():
                 self._turn_complete()
+            case live.UsageReport() as usage:
+                self._publish_usage(usage)
+            case _:
+                self._on_link(event)
+
+    def _on_link(self, event: live.ConversationEvent) -> None:
+        match event:
             case live.LinkOpened(generation, how):
+                if generation > 1:
+                    self._ttfab.begin("resume", self._now_s)
                 self.events.publish(events.server_message("link", generation=generation, how=how))
                 self.events.publish(events.bot_ready(__version__))
             case live.LinkLost(reason, _):
@@ -161,8 +214,6 @@ class Session:
                 self.events.publish(events.server_message("notice", code="link_lost", text=reason, level="warning"))
             case live.Notice(code, text, level):
                 self.events.publish(events.server_message("notice", code=code, text=text, level=level))
-            case live.UsageReport() as usage:
-                self._publish_usage(usage)
             case _:
                 logger.debug("session %s: %s", self.label, event)
 
@@ -173,6 +224,37 @@ class Session:
             self._user_words = ""
         self.events.publish(events.server_message("turn", number=self._turn))
         self._turn += 1
+        self._group.create_task(self._save(), name=f"{self.label} record")
+
+    async def _save(self) -> None:
+        await self._store.save(self.id, self.record, self._settings.transcript_keep_s)
+
+    def _is_quiet(self) -> bool:
+        return self._playout.complete and not self._activity.speaking
+
+    def _measured(self, ttfab: Ttfab | None) -> None:
+        """Tell how long an answer took, and when frames make answers slower."""
+        if ttfab is None:
+            return
+        metrics.TTFAB_S.labels(ttfab.trigger, ttfab.to).observe(ttfab.duration_s)
+        if ttfab.trigger == "speech" and ttfab.to == "payload":
+            self._video_cost.add(ttfab)
+        slope = self._video_cost.slope_ms_per_fps
+        self.events.publish(
+            events.server_message(
+                "ttfab",
+                trigger=ttfab.trigger,
+                to=ttfab.to,
+                ms=round(ttfab.duration_s * 1000),
+                video_fps=round(ttfab.video_fps, 1),
+                video_slope_ms_per_fps=None if slope is None else round(slope),
+            )
+        )
+        if self._video_cost.newly_costly():
+            words = "Answers come later the more frames are sent: lower GATEWAY_VIDEO_FPS_MAX."
+            self.events.publish(
+                events.server_message("notice", code="video_costs_latency", text=words, level="warning")
+            )
 
     def _publish_user_words(self, *, final: bool) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -217,6 +299,7 @@ class Session:
             self.end(EndReason.NEVER_CONNECTED)
             return
         self._conversation.audio_stream_end()
+        self._conversation.user_left()
         self.events.publish(events.state("reconnecting", "Your connection was lost; your conversation is kept."))
         loop = asyncio.get_running_loop()
         self._grace = loop.call_later(self._settings.detach_grace_s, self.end, EndReason.GRACE_OVER)
@@ -237,6 +320,16 @@ class Session:
     def _peer_audio(self, pcm: bytes) -> None:
         self._conversation.send_audio(pcm)
         change = self._activity.feed(level_dbov(pcm), len(pcm) / PCM_BYTES_PER_MS)
+        if change == "started":
+            self._speech_began_s = self._now_s
+            self._ttfab.cancel()
+            self._conversation.user_started()
+        elif change == "stopped":
+            spoke_until_s = self._now_s - HANGOVER_MS / 1000
+            expects_answer = spoke_until_s - self._speech_began_s >= SPEECH_LEAST_S
+            if expects_answer:
+                self._ttfab.begin("speech", spoke_until_s)
+            self._conversation.user_ended(expects_answer=expects_answer)
         if change is not None:
             self.events.publish(events.message(f"user-{change}-speaking"))
 
@@ -261,6 +354,7 @@ class Session:
         self._conversation.close()
         if self._peer is not None:
             await self._peer.close()
+        await self._save()
         self._lifecycle.step(Trigger.RELEASED)
         self.events.close()
 
@@ -294,5 +388,7 @@ class _PeerOfSession:
 
     def peer_voice(self, speaking: bool) -> None:
         if self._present:
+            if speaking:
+                self._session._measured(self._session._ttfab.reached("packet", self._session._now_s))
             kind = "bot-started-speaking" if speaking else "bot-stopped-speaking"
             self._session.events.publish(events.message(kind))

@@ -109,6 +109,30 @@ class Settings(BaseSettings):
         20.0, gt=0, description="Seconds Gemini may take from connect to `setupComplete` (seen hanging at 20 s)."
     )
 
+    answer_timeout_s: float = Field(
+        8.0, gt=0, description="Seconds of silence after the person has spoken before the model is asked again."
+    )
+
+    # Memory
+    context_budget_tokens: int = Field(
+        40_000,
+        ge=4_000,
+        description="Context at which the conversation is summarised and a fresh link is opened; every turn bills all "
+        "of it.",
+    )
+    summary_model: str | None = Field(
+        "gemini-2.5-flash", description="Model that summarises; empty: the first sentences of each turn are kept."
+    )
+    summary_timeout_s: float = Field(8.0, gt=0, description="Seconds a summary may take before it is done without.")
+    rehydrate_with: Literal["instruction", "content"] = Field(
+        "instruction",
+        description="How a fresh link is told the conversation: in the system instruction, which every model takes, or "
+        "as `clientContent` where the model takes that.",
+    )
+    transcript_keep_s: float = Field(
+        600.0, ge=0, description="Seconds the transcript of an ended session can still be fetched."
+    )
+
     # The picture
     video_fps_min: float = Field(1.0, gt=0, le=30, description="Frames a second sent to the model of a still picture.")
     video_fps_max: float = Field(

@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.doors import ice_servers
 from gateway.registry import Registry
 from gateway.settings import Settings
+from gateway.telemetry import metrics
 
 
 class OperationsDoor:
@@ -25,6 +26,7 @@ class OperationsDoor:
         """What to add to a router."""
         return [
             web.get("/healthz", self.health),
+            web.get("/metrics", self.metrics),
             web.get("/v1/client-config", self.client_config),
             web.get("/v1/ice-servers", self.ice_servers),
         ]
@@ -32,6 +34,10 @@ class OperationsDoor:
     async def health(self, _: web.Request) -> web.Response:
         """200 while the event loop turns."""
         return web.json_response({"status": "ok", "version": __version__, "sessions": len(self._registry)})
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """For Prometheus."""
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def client_config(self, _: web.Request) -> web.Response:
         """What a page needs to know before a call."""

@@ -16,6 +16,7 @@ from gateway.errors import PayloadTooLarge, UnsupportedMediaType
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
 from gateway.settings import Settings
+from gateway.store.store import Record
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -40,6 +41,7 @@ class SessionDoor:
             web.post(f"{resource}/peer", self.reattach),
             web.options(f"{resource}/peer", self.describe_collection),
             web.get(f"{resource}/frame", self.frame),
+            web.get(f"{resource}/transcript", self.transcript),
         ]
 
     async def start(self, request: web.Request) -> web.Response:
@@ -79,6 +81,14 @@ class SessionDoor:
         headers = {"X-Frame-Id": str(frame.id), "Cache-Control": "no-store"}
         return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
 
+    async def transcript(self, request: web.Request) -> web.Response:
+        """What was said: as JSON, or as text to someone who asks for that. For a while also after the end."""
+        record = await self._registry.record(request.match_info["id"])
+        headers = {"Cache-Control": "no-store"}
+        if "text/plain" in request.headers.get("Accept", ""):
+            return web.Response(text=_as_text(record), headers=headers)
+        return web.json_response(record, headers=headers)
+
     async def describe_collection(self, request: web.Request) -> web.Response:
         """What can be posted."""
         return web.Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": SDP})
@@ -106,3 +116,12 @@ async def _body(request: web.Request, content_type: str, max_bytes: int) -> byte
         if len(body) > max_bytes:
             raise PayloadTooLarge(f"The body has more than {max_bytes} bytes.")
     return bytes(body)
+
+
+def _as_text(record: Record) -> str:
+    lines = []
+    for turn in record["turns"]:
+        lines += [f"User: {turn['user']}"] if turn["user"] else []
+        lines += [f"Tool: {tool}" for tool in turn["tools"]]
+        lines += [f"Model: {turn['model']}{' —' if turn['cut'] else ''}"] if turn["model"] else []
+    return "\n".join(lines) + "\n"

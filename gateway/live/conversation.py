@@ -1,147 +1,108 @@
 """The Gemini leg: a conversation that runs over one link at a time and outlives links.
 
-Owns the opening and reopening of links, what is sent on them and what is told of them. It must not know sessions,
-peers or sound formats beyond "PCM bytes".
-**Invariant: at most one link is open; `run` returns when `close` was called and raises UpstreamError when no further
-try makes sense; a lost link is always told.**
+Owns the ladder (resume with the handle, else rehydrate from the transcript, else from a summary), the changes of link
+on purpose, and what is told of it all. It must not know sessions, peers or sound formats beyond "PCM bytes".
+**Invariant: at most one link is open, and the one before is closed first; `run` returns when `close` was called and
+raises UpstreamError when no further try makes sense; a lost link and an answer that does not come are always told.**
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
+from gateway.errors import UpstreamQuota
 from gateway.live import messages
+from gateway.live.breaker import Breaker
+from gateway.live.context import ContextMeter
+from gateway.live.events import ConversationEvent, FrameSent, LinkLost, LinkOpened, LinkOpening, Notice
+from gateway.live.exchange import Exchange, LinkLeft
 from gateway.live.link import Link, LinkEnded, open_link
-from gateway.live.messages import (
-    GenerationComplete,
-    GoAway,
-    Interrupted,
-    ModelWords,
-    SetupOptions,
-    Speech,
-    ToolCall,
-    ToolCalls,
-    ToolCallsCancelled,
-    TurnComplete,
-    UsageReport,
-    UserWords,
-)
-from gateway.live.outbox import Audio, AudioStreamEnd, Control, FrameToSend, Outbox, Outgoing
-from gateway.live.recovery import reaction
+from gateway.live.messages import SetupOptions
+from gateway.live.outbox import Audio, FrameToSend, Outbox, Outgoing
+from gateway.live.policy import Policy
+from gateway.live.recovery import GRPC_STATUS, POISONED_S, Ending, How, Situation, reaction
+from gateway.live.rotation import Rotation
+from gateway.live.seed import extract, instruction
+from gateway.live.transcript import Transcript, Turn
 from gateway.live.upstream import Upstream
-from gateway.settings import Settings
-
-__all__ = [
-    "Conversation",
-    "ConversationEvent",
-    "FrameSent",
-    "GenerationComplete",
-    "GoAway",
-    "Interrupted",
-    "LinkLost",
-    "LinkOpened",
-    "LinkOpening",
-    "ModelWords",
-    "Notice",
-    "SetupOptions",
-    "Speech",
-    "ToolCall",
-    "ToolCalls",
-    "ToolCallsCancelled",
-    "TurnComplete",
-    "UsageReport",
-    "UserWords",
-    "setup_options",
-]
+from gateway.live.watchdog import Alarm, Remedy, Watchdog
+from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
 STABLE_S = 10.0  # a link that lived this long was a good one: failures are counted anew
-FRAME_RETRY_S = 0.02  # how soon to look again whether the network has taken what is unsent
+GO_ON = "(There was a technical break. Please go on and answer what I said last.)"
+ASK_AGAIN = "(I did not hear your answer. Please answer what I said last.)"
+RUNG_TURNS, RUNG_SUMMARY = 0, 1  # what a seed is made of
+KEPT_TURNS = 6  # told in full to a link whose context was renewed; what is older is told in short
+
+Connect = Callable[[Upstream, str], AbstractAsyncContextManager[tuple[Link, list[messages.ServerEvent]]]]
+Summarise = Callable[[Sequence[Turn], str], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class LinkOpening:
-    """A link is being opened."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkOpened:
-    """The model listens. `generation` counts the links of this conversation from 1."""
-
-    generation: int
-    how: Literal["fresh", "resumed"]
-
-
-@dataclass(frozen=True, slots=True)
-class LinkLost:
-    """The link ended without our asking; the next try comes in so many seconds."""
-
-    reason: str
-    retry_in_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class FrameSent:
-    """This frame has been handed to the network."""
-
-    frame_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something worth knowing, in words."""
-
-    code: str
-    text: str
-    level: Literal["info", "warning", "error"]
-
-
-ConversationEvent = (
-    LinkOpening
-    | LinkOpened
-    | LinkLost
-    | Speech
-    | GenerationComplete
-    | TurnComplete
-    | Interrupted
-    | UserWords
-    | ModelWords
-    | ToolCalls
-    | ToolCallsCancelled
-    | UsageReport
-    | GoAway
-    | FrameSent
-    | Notice
-)
-
-
-def setup_options(settings: Settings) -> SetupOptions:
-    """What these settings choose of a setup."""
-    return SetupOptions(settings.system_instruction, settings.voice)
+async def _extract(turns: Sequence[Turn], before: str) -> str:
+    return extract(turns, before)
 
 
 class Conversation:
-    """One conversation; `run` is its whole life. The other methods never block and may be called at any time."""
+    """One conversation; `run` is its whole life. The other methods never block and may be called at any time.
+
+    `is_quiet` tells whether the person would notice a change of link: nothing is being played, nobody speaks.
+    """
 
     def __init__(
-        self, upstream: Upstream, options: SetupOptions, on_event: Callable[[ConversationEvent], None]
+        self,
+        upstream: Upstream,
+        options: SetupOptions,
+        on_event: Callable[[ConversationEvent], None],
+        *,
+        policy: Policy | None = None,
+        is_quiet: Callable[[], bool] = lambda: True,
+        summarise: Summarise = _extract,
+        breaker: Breaker | None = None,
+        connect: Connect = open_link,
     ) -> None:
+        self.transcript = Transcript()
         self._upstream = upstream
         self._options = options
         self._on_event = on_event
+        self._policy = policy = policy or Policy()
+        self._is_quiet = is_quiet
+        self._summarise = summarise
+        self._breaker = breaker or Breaker()
+        self._connect = connect
         self._outbox = Outbox()
         self._outbox_filled = asyncio.Event()
         self._closing = asyncio.Event()
+        self._watchdog = Watchdog(policy.answer_s, policy.more_s)
+        self._rotation = Rotation()
+        self._meter = ContextMeter(policy.context_budget_tokens)
+        self._summary = ""
+        self._summarised_turns = 0  # turns up to this number are in the summary
+        self._summarising: asyncio.Task[None] | None = None
+        self._renewing = False  # the summary is there: the next link is a fresh one that knows it
+        self._history: str | None = None  # what the next link is told as content
         self._handle: str | None = None
+        self._handle_is_stale = False  # the service says: to resume now would lose what is going on
+        self._how: How = "fresh"
+        self._rung = RUNG_TURNS
         self._generation = 0
         self._failures = 0
+        self._deaths_after_resume = 0
+        self._opened_s: float | None = None  # of the present link
+        self._generating = False
+        self._in_turn = False  # the model has begun a turn that is not complete
+        self._answer_bytes = 0  # of sound in this turn
+        self._sounded = False  # the model was heard on the present link
+        self._user_speaks = False
+        self._pending_calls: set[str] = set()
+        self._newest_frame: FrameToSend | None = None
+        self._nudge: str | None = None  # what to say on the next link, so that the model goes on
 
     async def run(self) -> None:
         """Hold the conversation; returns after `close`, raises UpstreamError when it cannot be held any more."""
@@ -152,136 +113,324 @@ class Conversation:
             if holding.done():
                 holding.result()
         finally:
-            holding.cancel()
-            closing.cancel()
-            await asyncio.gather(holding, closing, return_exceptions=True)
+            tasks = [holding, closing, *([self._summarising] if self._summarising else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def send_audio(self, pcm: bytes) -> None:
         """16 kHz mono s16le, 20 to 100 ms of it."""
-        self._outbox.put_audio(pcm, asyncio.get_running_loop().time())
+        dropped_ms = self._outbox.dropped_audio_ms
+        self._outbox.put_audio(pcm, self._now_s)
+        metrics.AUDIO_DROPPED_MS.inc(self._outbox.dropped_audio_ms - dropped_ms)
         self._outbox_filled.set()
 
     def audio_stream_end(self) -> None:
         """The sound pauses; it goes on with the next `send_audio`."""
-        self._outbox.put_audio_stream_end(asyncio.get_running_loop().time())
+        self._user_speaks = False
+        self._outbox.put_audio_stream_end(self._now_s)
         self._outbox_filled.set()
 
     def send_frame(self, frame_id: int, jpeg: bytes) -> None:
         """The newest frame; one that still waits is replaced. `FrameSent` tells when it went."""
+        metrics.FRAMES_REPLACED.inc(self._outbox.has_frame)
+        self._newest_frame = FrameToSend(frame_id, jpeg)
         self._outbox.put_frame(frame_id, jpeg)
         self._outbox_filled.set()
 
     def send_text(self, text: str) -> None:
         """A turn of the person in writing."""
-        self._outbox.put_control(messages.typed(self._upstream.model, text))
-        self._outbox_filled.set()
+        self.transcript.typed(text)
+        self._say(text)
+
+    def user_started(self) -> None:
+        """The person began to speak."""
+        self._user_speaks = True
+        self._watchdog.user_started()
+
+    def user_ended(self, *, expects_answer: bool) -> None:
+        """The person stopped to speak; a cough expects no answer."""
+        self._user_speaks = False
+        if expects_answer:
+            self._watchdog.user_ended(self._now_s)
+
+    def user_left(self) -> None:
+        """Nobody listens at the moment: nothing is owed."""
+        self._user_speaks = False
+        self._watchdog.forgive()
+
+    def cut_answer(self, unheard_ms: float) -> None:
+        """Of the present answer so much was not played: what was not heard was not said."""
+        answer_ms = self._answer_bytes / (messages.OUTPUT_HZ * 2) * 1000
+        if answer_ms:
+            self.transcript.cut(1.0 - unheard_ms / answer_ms)
 
     def close(self) -> None:
         """End the conversation."""
         self._closing.set()
 
+    @property
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _say(self, text: str) -> None:
+        """Let the model answer this."""
+        self._watchdog.user_ended(self._now_s)
+        self._outbox.put_control(messages.typed(self._upstream.model, text))
+        self._outbox_filled.set()
+
+    # The ladder
+
     async def _hold(self) -> None:
         """One link after the other."""
-        loop = asyncio.get_running_loop()
         while True:
-            opened_s = loop.time()
-            resumed = self._handle is not None
+            await asyncio.sleep(self._breaker.wait_s(self._now_s))
+            self._how = self._way()
+            self._opened_s = None
             try:
                 await self._hold_link()
+            except LinkLeft as left:
+                logger.info("link %d is left: %s", self._generation, left.why)
+                metrics.LINKS_CHANGED.labels(left.why).inc()
+                self._handle = self._handle if left.keep_handle else None
+                self._answer_lost()
             except LinkEnded as ended:
-                if loop.time() - opened_s >= STABLE_S:
-                    self._failures = 0
-                self._failures += 1
-                await self._recover(ended, resumed=resumed)
+                self._answer_lost()
+                await self._recover(ended)
 
-    async def _recover(self, ended: LinkEnded, *, resumed: bool) -> None:
+    def _way(self) -> How:
+        """How the next link is opened."""
+        if not self._generation:
+            return "fresh"
+        has_words = bool(self.transcript.turns() or self._summary)
+        if self._handle is not None and not (self._handle_is_stale and has_words):
+            return "resumed"
+        return "rehydrated" if has_words else "fresh"
+
+    async def _hold_link(self) -> None:
+        """One link from its opening to its end, which is always an exception."""
+        self._on_event(LinkOpening())
+        async with self._connect(self._upstream, self._setup()) as (link, first_events):
+            self._link_opened()
+            for event in first_events:
+                self._take(event)
+            await Exchange(link, self._outbox, self._outbox_filled, self._take, self._sent, self._look).run()
+
+    def _setup(self) -> str:
+        """The setup of the next link."""
+        if self._how == "resumed":
+            return messages.setup(self._upstream.model, self._options, self._handle)
+        self._handle = self._history = None
+        if self._how == "fresh":
+            return messages.setup(self._upstream.model, self._options)
+        turns = [turn for turn in self.transcript.turns() if turn.number > self._summarised_turns]
+        told, summary = turns, self._summary
+        if self._rung >= RUNG_SUMMARY:
+            told, summary = turns[-1:], extract(turns[:-1], summary)
+        if self._policy.rehydrate_with == "content" and not summary:
+            history = messages.history(self._upstream.model, _as_content(told))
+            if history is not None:
+                self._history = history
+                self._meter.restart(history)
+                return messages.setup(self._upstream.model, self._options, history=True)
+        seeded = instruction(self._options.system_instruction, summary, told)
+        self._meter.restart(seeded)
+        return messages.setup(self._upstream.model, replace(self._options, system_instruction=seeded))
+
+    def _link_opened(self) -> None:
+        self._opened_s = self._now_s
+        self._generation += 1
+        self._rotation = Rotation()
+        self._breaker.success()
+        self._handle_is_stale = False
+        self._pending_calls.clear()  # their ids are unknown to the new link
+        self._sounded = False
+        self._rung = RUNG_TURNS
+        self._renewing = False
+        logger.info("link %d is open (%s)", self._generation, self._how)
+        metrics.LINKS_OPENED.labels(self._how).inc()
+        self._on_event(LinkOpened(self._generation, self._how))
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Tell a new link what it has to know beyond its setup, and let the model go on where it was cut off."""
+        if self._history is not None:
+            self._outbox.put_control(self._history, first=True)
+            self._history = None
+        last = self.transcript.last_said
+        if self._how == "rehydrated":
+            if self._newest_frame is not None:
+                self._outbox.put_frame(self._newest_frame.frame_id, self._newest_frame.jpeg)
+            waits = self._user_speaks or self._outbox.has_control  # the person says more, or it was never sent
+            if last is not None and (last.cut or last.is_unanswered) and not waits:
+                self._nudge = self._nudge or GO_ON
+        if self._nudge is not None:
+            self._say(self._nudge)
+            self._nudge = None
+
+    async def _recover(self, ended: LinkEnded) -> None:
         """Wait for the next try; raises UpstreamError when there is none."""
-        react = reaction(ended.ending, self._failures, resumed=resumed, chance=random.random())
+        lived_s = 0.0 if self._opened_s is None else self._now_s - self._opened_s
+        self._failures = 1 if lived_s >= STABLE_S else self._failures + 1
+        died_early = self._how == "resumed" and lived_s < POISONED_S and ended.ending.phase != "connect"
+        self._deaths_after_resume = self._deaths_after_resume + 1 if died_early else 0
+        situation = Situation(self._failures, self._how, self._deaths_after_resume, self._rung >= RUNG_SUMMARY)
+        react = reaction(ended.ending, situation, random.random())
         logger.warning("link %d ended: %s", self._generation, ended)
+        metrics.LINKS_ENDED.labels(metrics.close_code_label(ended.ending.code, ended.ending.http_status)).inc()
+        if isinstance(react.error, UpstreamQuota):
+            self._breaker.trip(self._now_s, ended.ending.retry_after_s)
         if react.retry_in_s is None:
             raise react.error
         if not react.keep_handle:
             self._handle = None
         if not react.keep_media:
             self._outbox.forget_media()
-        self._on_event(LinkLost(react.error.user_message, react.retry_in_s))
+        if react.shorter_seed:
+            self._rung = RUNG_SUMMARY
+        wait_s = max(react.retry_in_s, self._breaker.wait_s(self._now_s))
+        self._on_event(LinkLost(react.error.user_message, wait_s))
         await asyncio.sleep(react.retry_in_s)
 
-    async def _hold_link(self) -> None:
-        """One link from its opening to its end, which is always a LinkEnded or a cancellation."""
-        self._on_event(LinkOpening())
-        how: Literal["fresh", "resumed"] = "resumed" if self._handle else "fresh"
-        setup = messages.setup(self._upstream.model, self._options, self._handle)
-        async with open_link(self._upstream, setup) as (link, first_events):
-            self._generation += 1
-            logger.info("link %d is open (%s)", self._generation, how)
-            self._on_event(LinkOpened(self._generation, how))
-            for event in first_events:
-                self._take(event)
-            await self._exchange(link)
+    def _answer_lost(self) -> None:
+        """The link is gone: an answer that was going on never continues."""
+        if self._in_turn:
+            self.transcript.open.cut = self._generating
+            self._turn_over()
+            self._on_event(messages.TurnComplete(None))
 
-    async def _exchange(self, link: Link) -> None:
-        """Send and receive until one of them finds the link ended."""
-        tasks = {asyncio.create_task(self._send(link)), asyncio.create_task(self._receive(link))}
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _receive(self, link: Link) -> None:
-        while True:
-            for event in await link.receive():
-                self._take(event)
+    # What comes
 
     def _take(self, event: messages.ServerEvent) -> None:
         match event:
             case messages.HandleUpdate(handle, resumable):
-                if resumable:  # an update that is not keeps the former handle
-                    self._handle = handle
+                self._handle_is_stale = not resumable  # the former handle is kept
+                self._handle = handle if resumable else self._handle
+                return
             case messages.ServiceError(code, text):
-                logger.warning("the service reports an error in the stream: %s %s", code, text)
-                self._on_event(Notice("upstream_error", f"The model reports an error: {text}", "warning"))
+                self._service_error(code, text)
+                return
             case messages.Unplayable(mime_type):
                 logger.error("the service sends sound as %s", mime_type)
                 self._on_event(Notice("unplayable", f"The model sends sound as {mime_type}.", "error"))
+                return
             case messages.SetupComplete():
                 logger.warning("the service completes the setup a second time")
-            case messages.TurnComplete(reason=str() as reason):
-                self._on_event(event)
-                self._on_event(Notice("turn_ended", f"The model ended its turn: {reason}.", "warning"))
-            case _:
-                self._on_event(event)
+                return
+            case messages.WaitingForInput():
+                self._watchdog.forgive()
+                return
+            case messages.Interrupted():
+                self._watchdog.interrupted(self._now_s, user_speaks=self._user_speaks)
+                self._generating = False
+        self._follow(event)
+        self._on_event(event)
+        match event:
+            case messages.TurnComplete(reason, expects_more):
+                self._watchdog.turn_complete(self._now_s, expects_more=expects_more)
+                self._turn_over()
+                if reason:
+                    self._on_event(Notice("turn_ended", f"The model ended its turn: {reason}.", "warning"))
+            case messages.GoAway(time_left_s):
+                self._rotation.go_away(time_left_s, self._now_s)
 
-    async def _send(self, link: Link) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            outgoing = self._outbox.next(loop.time(), link.unsent_bytes)
-            if outgoing is None:
-                await self._wait_for_more()
-                continue
-            await link.send(self._encode(outgoing))
-            if isinstance(outgoing, FrameToSend):
-                self._on_event(FrameSent(outgoing.frame_id))
+    def _follow(self, event: messages.ServerEvent) -> None:
+        """Keep the transcript, the count and the state of the turn."""
+        match event:
+            case messages.Speech(pcm):
+                self._answer_bytes += len(pcm)
+                self._in_turn = self._generating = True
+                if len(pcm) > 2:  # Gemini 3 begins with a chunk of one sample, also when nothing follows
+                    self._sounded = True
+                    self._watchdog.sound()
+            case messages.ModelWords(text):
+                self._in_turn = self._generating = True
+                self.transcript.model_words(text)
+            case messages.UserWords(text):
+                self.transcript.user_words(text)
+            case messages.GenerationComplete():
+                self._generating = False
+            case messages.UsageReport(prompt_tokens=prompt) if prompt > 0:
+                self._meter.report(event.total_tokens)
+            case messages.ToolCalls(calls):
+                self._pending_calls.update(call.id for call in calls if call.id)
+                self._watchdog.tool_call()
+            case messages.ToolCallsCancelled(ids):
+                self._pending_calls.difference_update(ids)
 
-    async def _wait_for_more(self) -> None:
-        self._outbox_filled.clear()
-        # A frame that waits for the network is looked at again: sockets do not tell when their buffer has shrunk.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FRAME_RETRY_S if self._outbox.has_frame else None):
-                await self._outbox_filled.wait()
+    def _turn_over(self) -> None:
+        self.transcript.end_turn()
+        self._generating = self._in_turn = False
+        self._answer_bytes = 0
 
-    @staticmethod
-    def _encode(outgoing: Outgoing) -> str:
+    def _service_error(self, code: int | None, text: str) -> None:
+        """An error inside the stream: one that has a status ends the link, another is told."""
+        logger.warning("the service reports an error in the stream: %s %s", code, text)
+        status = GRPC_STATUS.get(code, code) if code is not None else None
+        if status in (401, 403, 429) or (status is not None and 500 <= status <= 599):
+            raise LinkEnded(Ending("open", reason=text, http_status=status))
+        self._on_event(Notice("upstream_error", f"The model reports an error: {text}", "warning"))
+
+    # What goes
+
+    def _sent(self, outgoing: Outgoing) -> None:
         match outgoing:
-            case Control(message):
-                return message
             case Audio(pcm):
-                return messages.audio(pcm)
-            case AudioStreamEnd():
-                return messages.audio_stream_end()
-            case FrameToSend(_, jpeg):
-                return messages.video(jpeg)
+                self._meter.audio(pcm)
+            case FrameToSend(frame_id):
+                self._meter.frame()
+                self._on_event(FrameSent(frame_id))
+
+    # The regular look
+
+    @property
+    def _quiet(self) -> bool:
+        """True when a change of link loses nothing and nobody notices it."""
+        model_busy = self._generating or self._in_turn or self._handle_is_stale or bool(self._pending_calls)
+        return not (model_busy or self._user_speaks or self._watchdog.is_waiting) and self._is_quiet()
+
+    def _look(self, now_s: float) -> None:
+        """Raises LinkLeft when the link is to be changed."""
+        if self._rotation.is_due(now_s, quiet=self._quiet):
+            raise LinkLeft("renew" if self._renewing else "go_away", keep_handle=not self._renewing)
+        if (alarm := self._watchdog.due(now_s)) is not None:
+            self._remedy(alarm)
+        if self._meter.over_budget and self._summarising is None and self.transcript.turns():
+            self._summarising = asyncio.create_task(self._summarise_now(), name="summary")
+
+    def _remedy(self, alarm: Alarm) -> None:
+        poisoned = self._how == "resumed" and not self._sounded
+        remedy = Remedy.REHYDRATE if poisoned and alarm.remedy is not Remedy.GIVE_UP else alarm.remedy
+        logger.warning("%s: %s", alarm.trouble.value, remedy.name.lower())
+        metrics.ALARMS.labels(alarm.trouble.value, remedy.name.lower()).inc()
+        if remedy is Remedy.GIVE_UP:
+            self._on_event(Notice(alarm.trouble.value, "The model does not answer. Please say it again.", "warning"))
+            return
+        self._on_event(Notice(alarm.trouble.value, "The model has not answered yet; asking it again.", "info"))
+        if remedy is Remedy.NUDGE:
+            self._outbox.put_control(messages.typed(self._upstream.model, ASK_AGAIN))
+            self._outbox_filled.set()
+            return
+        self._nudge = ASK_AGAIN
+        raise LinkLeft("watchdog", keep_handle=remedy is Remedy.RESUME)
+
+    async def _summarise_now(self) -> None:
+        """Summarise what was said, and let the link be changed for a fresh one that knows it."""
+        turns = [turn for turn in self.transcript.turns() if turn is not self.transcript.open]
+        new = [turn for turn in turns if turn.number > self._summarised_turns]
+        older, kept = new[:-KEPT_TURNS], new[-KEPT_TURNS:]
+        if older:
+            self._summary = await self._summarise(older, self._summary)
+            self._summarised_turns = older[-1].number
+        logger.info("the context is renewed: %d turns in short, %d in full", self._summarised_turns, len(kept))
+        self._summarising = None
+        self._renewing = True
+        self._rotation.renew()
+
+
+def _as_content(turns: Sequence[Turn]) -> list[tuple[str, str]]:
+    """Turns as (role, text)."""
+    said = []
+    for turn in turns:
+        said += [("user", turn.user.strip()), ("model", turn.model.strip())]
+    return [(role, text) for role, text in said if text]

@@ -23,7 +23,7 @@ from gateway.live.upstream import Upstream
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0  # TCP, TLS and the handshake
-CLOSE_TIMEOUT_S = 1.0  # the service need not agree that we leave
+CLOSE_TIMEOUT_S = 0.25  # the service need not agree that we leave, and the next link waits for this one to be gone
 NOTSENT_LOWAT_BYTES = 16 * 1024  # keeps what is unsent where we can see it: in the transport, not in the kernel
 
 

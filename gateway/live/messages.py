@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +23,6 @@ INPUT_MIME_TYPE = "audio/pcm;rate=16000"
 OUTPUT_HZ = 24_000
 SILENCE_MS = 500  # how long the model waits for the person to go on; shorter cuts people off, longer feels slow
 
-# Without compression a session with video ends after 2 minutes, as documented, and every turn bills the whole context.
-COMPRESSION_TRIGGER_TOKENS = 32_000
-COMPRESSION_TARGET_TOKENS = 16_000
-
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
@@ -34,10 +30,15 @@ class SetupOptions:
 
     system_instruction: str
     voice: str | None = None
+    # Without compression a session with video ends after 2 minutes, as documented, and every turn bills all of it.
+    compression_trigger_tokens: int = 48_000
 
 
-def setup(model: str, options: SetupOptions, handle: str | None = None) -> str:
-    """The first message of a link; `model` is the full resource name. Fields differ by `capabilities(model)`."""
+def setup(model: str, options: SetupOptions, handle: str | None = None, *, history: bool = False) -> str:
+    """The first message of a link; `model` is the full resource name. Fields differ by `capabilities(model)`.
+
+    `history` announces that `history()` follows, to models that want it announced.
+    """
     generation: Json = {"responseModalities": ["AUDIO"], "mediaResolution": "MEDIA_RESOLUTION_LOW"}
     if options.voice:
         generation["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": options.voice}}}
@@ -60,15 +61,27 @@ def setup(model: str, options: SetupOptions, handle: str | None = None) -> str:
         },
         "sessionResumption": {"handle": handle} if handle else {},
         "contextWindowCompression": {
-            "triggerTokens": COMPRESSION_TRIGGER_TOKENS,
-            "slidingWindow": {"targetTokens": COMPRESSION_TARGET_TOKENS},
+            "triggerTokens": options.compression_trigger_tokens,
+            "slidingWindow": {"targetTokens": options.compression_trigger_tokens // 2},
         },
         "inputAudioTranscription": {},
         "outputAudioTranscription": {},
     }
     if options.system_instruction:
         fields["systemInstruction"] = {"parts": [{"text": options.system_instruction}]}
+    if history and capabilities(model).history == "announced":
+        fields["historyConfig"] = {"initialHistoryInClientContent": True}
     return _encode({"setup": fields})
+
+
+def history(model: str, turns: Sequence[tuple[str, str]]) -> str | None:
+    """Earlier turns, (`user` | `model`, text) each, as content; None when this model cannot be told them this way."""
+    takes = capabilities(model).history
+    if takes is None or not turns:
+        return None
+    contents = [{"role": role, "parts": [{"text": text}]} for role, text in turns]
+    # An announced history is complete at once; elsewhere the service waits for the turn that follows.
+    return _encode({"clientContent": {"turns": contents, "turnComplete": takes == "announced"}})
 
 
 def audio(pcm: bytes) -> str:
@@ -119,6 +132,11 @@ class TurnComplete:
 
     reason: str | None
     expects_more: bool = False  # `interactionStatus: IN_PROGRESS`: more follows without a new turn of the person
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForInput:
+    """The model deliberately says nothing and waits for the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +227,7 @@ ServerEvent = (
     | GenerationComplete
     | TurnComplete
     | Interrupted
+    | WaitingForInput
     | UserWords
     | ModelWords
     | ToolCalls
@@ -263,6 +282,8 @@ def _content_events(content: Json) -> Iterator[ServerEvent]:
         yield ModelWords(str(text))
     if content.get("generationComplete"):
         yield GenerationComplete()
+    if content.get("waitingForInput"):
+        yield WaitingForInput()
     if content.get("turnComplete"):
         reason = content.get("turnCompleteReason")
         yield TurnComplete(str(reason) if reason else None, content.get("interactionStatus") == "IN_PROGRESS")

@@ -22,17 +22,18 @@ class Capabilities:
     content_at_any_time: bool  # `clientContent` is taken after the first media; otherwise it closes with 1007
     text_is_a_turn: bool  # `realtimeInput.text` alone makes the model answer
     interaction_status: bool  # only `interactionStatus: IDLE` ends an interaction
+    history: Literal["plain", "announced"] | None  # whether `clientContent` may tell earlier turns to a new link
 
 
 # As documented and seen on the wire in autumn 2026.
 TABLE = (
-    Capabilities("gemini-3.8-live-extended-thinking", True, False, "level_required", True, False, True),
-    Capabilities("gemini-3.8-live", True, True, "forbidden", True, False, False),
-    Capabilities("gemini-3.1-flash-live", False, True, "level", False, True, False),
-    Capabilities("gemini-2.5-flash-native-audio", True, True, "budget", True, False, False),
-    Capabilities("gemini-live-2.5-flash", False, True, "budget", True, False, False),
+    Capabilities("gemini-3.8-live-extended-thinking", True, False, "level_required", True, False, True, "plain"),
+    Capabilities("gemini-3.8-live", True, True, "forbidden", True, False, False, "plain"),
+    Capabilities("gemini-3.1-flash-live", False, True, "level", False, True, False, "announced"),
+    Capabilities("gemini-2.5-flash-native-audio", True, True, "budget", True, False, False, None),
+    Capabilities("gemini-live-2.5-flash", False, True, "budget", True, False, False, None),
 )
-CAREFUL = Capabilities("", False, True, "level", False, True, False)
+CAREFUL = Capabilities("", False, True, "level", False, True, False, None)
 
 
 def capabilities(model: str) -> Capabilities:

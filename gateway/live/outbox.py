@@ -28,6 +28,7 @@ class Audio:
     """The next sound, 16 kHz mono s16le."""
 
     pcm: bytes
+    waited_s: float = 0.0  # how long it was in the outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,14 @@ class Outbox:
         """True while a frame waits."""
         return self._frame is not None
 
-    def put_control(self, message: str) -> None:
-        """Send this before anything else."""
-        self._control.append(Control(message))
+    @property
+    def has_control(self) -> bool:
+        """True while a control message waits."""
+        return bool(self._control)
+
+    def put_control(self, message: str, *, first: bool = False) -> None:
+        """Send this before any media; `first`: before other control messages too."""
+        (self._control.appendleft if first else self._control.append)(Control(message))
 
     def put_audio(self, pcm: bytes, now_s: float) -> None:
         """Send this after the sound before it."""
@@ -86,7 +92,8 @@ class Outbox:
         if self._control:
             return self._control.popleft()
         if self._sound:
-            return self._sound.popleft()[1]
+            put_s, sound = self._sound.popleft()
+            return Audio(sound.pcm, now_s - put_s) if isinstance(sound, Audio) else sound
         if self._frame is not None and unsent_bytes <= VIDEO_UNSENT_MAX_BYTES:
             frame, self._frame = self._frame, None
             return frame

@@ -29,6 +29,7 @@ class Upstream:
     url: str  # with the API's path
     model: str  # as `setup.model` names it
     setup_timeout_s: float
+    rest_url: str | None = None  # `…/models/` of the REST API beside it; None where there is none
     api_key: str | None = field(default=None, repr=False)
     bearer: Bearer | None = field(default=None, repr=False)
 
@@ -38,6 +39,10 @@ class Upstream:
             return {"Authorization": f"Bearer {await asyncio.to_thread(self.bearer)}"}
         return {"x-goog-api-key": self.api_key} if self.api_key else {}
 
+    def generate_content_url(self, model: str) -> str | None:
+        """Where `generateContent` of a model is; None where the upstream has none."""
+        return f"{self.rest_url}{model.removeprefix('models/')}:generateContent" if self.rest_url else None
+
 
 def upstream_from(settings: Settings, simulator_url: str | None, bearer: Bearer | None = None) -> Upstream:
     """The upstream of these settings; raises ConfigError.
@@ -46,14 +51,12 @@ def upstream_from(settings: Settings, simulator_url: str | None, bearer: Bearer 
     """
     if settings.effective_upstream == "vertex":
         base = settings.upstream_url or f"wss://{vertex_host(settings.vertex_location)}"
-        model = (
-            f"projects/{settings.vertex_project}/locations/{settings.vertex_location}"
-            f"/publishers/google/models/{settings.model}"
-        )
+        models = f"projects/{settings.vertex_project}/locations/{settings.vertex_location}/publishers/google/models/"
         return Upstream(
             base.rstrip("/") + VERTEX_PATH,
-            model,
+            models + settings.model,
             settings.setup_timeout_s,
+            rest_url=f"{_http(base)}/v1beta1/{models}",
             bearer=bearer or application_default_credentials(),
         )
     base = settings.upstream_url or simulator_url or GEMINI_URL
@@ -62,9 +65,15 @@ def upstream_from(settings: Settings, simulator_url: str | None, bearer: Bearer 
         base.rstrip("/") + GEMINI_PATH.format(version=settings.api_version),
         f"models/{settings.model.removeprefix('models/')}",
         settings.setup_timeout_s,
+        rest_url=f"{_http(base)}/{settings.api_version}/models/" if settings.effective_upstream == "gemini" else None,
         # The simulator needs no key, and a key has no business outside Google's own service or the operator's choice.
         api_key=key if settings.effective_upstream == "gemini" else None,
     )
+
+
+def _http(base: str) -> str:
+    """The same host over HTTP."""
+    return "http" + base.rstrip("/").removeprefix("ws")
 
 
 def vertex_host(location: str) -> str:

@@ -15,7 +15,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from gateway.simulator import voice, wire
@@ -23,6 +22,7 @@ from gateway.simulator.answer import content, messages
 from gateway.simulator.context import Context
 from gateway.simulator.faults import At, Fault, Schedule
 from gateway.simulator.flavours import Flavour
+from gateway.simulator.flow import Flow, Socket
 from gateway.simulator.memory import Handles, Heard
 from gateway.simulator.recorder import Recorder
 from gateway.simulator.wire import Json, Refused
@@ -30,6 +30,7 @@ from gateway.simulator.wire import Json, Refused
 logger = logging.getLogger(__name__)
 
 FASTER_THAN_REAL_TIME = 4.0  # the service is seen sending 2 to 5 times as fast as its speech plays
+BIG_MESSAGE_BYTES = 1_200_000  # above the 1 MiB at which WebSocket clients give up by default
 TOOL_GRACE_S = 0.5  # media that was on its way when a blocking call went out is forgiven
 
 
@@ -38,7 +39,7 @@ class Connection:
 
     def __init__(
         self,
-        socket: ServerConnection,
+        socket: Socket,
         heard: Heard,
         choose_flavour: Callable[[str], Flavour],
         schedule: Schedule,
@@ -67,8 +68,7 @@ class Connection:
         self._typed = ""
         self._turn = 0
         self._answering: asyncio.Task[None] | None = None
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._flow = Flow(socket)
         self._calls: dict[str, str] = {}
         self._blocked_since_s: float | None = None
         self._poisoned = False
@@ -137,7 +137,7 @@ class Connection:
         if "audio" in body:
             await self._check_tool_gate()
             mime_type, data = wire.blob(body["audio"])
-            await self._hear(voice.to_16_khz(data, _rate_hz(mime_type)))
+            await self._hear(voice.to_16_khz(data, wire.rate_hz(mime_type)))
         elif "video" in body:
             await self._check_tool_gate()
             self._see(*wire.blob(body["video"]))
@@ -166,7 +166,7 @@ class Connection:
         await self._faults("audio", elapsed_s=self._heard_bytes / 2 / voice.INPUT_HZ)
         if self._manual is not None:
             self._manual += pcm
-        elif not self._detection_disabled:
+        elif not wire.detection_disabled(self._setup):
             for change in self._listener.feed(pcm):
                 await self._heard_change(change)
 
@@ -184,7 +184,7 @@ class Connection:
 
     async def _heard_change(self, change: voice.Started | voice.Ended | None) -> None:
         if isinstance(change, voice.Started):
-            if self._interruptible:
+            if wire.interruptible(self._setup):
                 await self._interrupt()
         elif isinstance(change, voice.Ended):
             said = f" [speech, {change.duration_s:.1f} s]"
@@ -274,7 +274,11 @@ class Connection:
         spoken_s = 0.0
         transcribed = "outputAudioTranscription" in self._setup
         for duration_s, message in messages(sound, words, self._flavour, transcribed=transcribed):
-            if any(fault.do == "empty_turn" for fault in await self._faults("speaking", turn=turn, elapsed_s=spoken_s)):
+            due = {fault.do for fault in await self._faults("speaking", turn=turn, elapsed_s=spoken_s)}
+            if "in_progress" in due:
+                await self._send(content(turnComplete=True, interactionStatus="IN_PROGRESS"))
+                await self._socket.wait_closed()
+            if "empty_turn" in due:
                 return 0.0, True
             if self._flavour.interaction_status and not spoken_s:
                 await self._send(content(interactionStatus="IN_PROGRESS"))
@@ -327,6 +331,7 @@ class Connection:
         await self._send({"toolCall": {"functionCalls": [{"id": call_id, "name": name, "args": args}]}})
         if self._flavour.vertex:
             await self._send_turn_complete(usage=False)  # the answer is a turn of its own
+        await self._faults("tool")
 
     async def _check_tool_gate(self) -> None:
         """Media during a blocking call: the older families close, 3.8 takes the call back."""
@@ -374,11 +379,17 @@ class Connection:
                 raise Refused(fault.code, fault.reason)
             case "abort":
                 self._socket.transport.abort()
-            case "stall":
-                self._stall(fault.stall_s)
+            case "stall" | "deaf" | "freeze":
+                self._flow.stall(fault)
+            case "interrupted":
+                for _ in range(fault.times):
+                    await self._send(content(interrupted=True))
+            case "big_message":
+                padding = {"searchEntryPoint": {"renderedContent": " " * BIG_MESSAGE_BYTES}}
+                await self._send(content(groundingMetadata=padding))
             case "go_away":
                 await self._send({"goAway": {"timeLeft": f"{fault.time_left_s:g}s"}})
-                self._flowing.clear()  # the service is seen silent between goAway and its end
+                self._flow.hold_back()  # the service is seen silent between goAway and its end
                 self._chore(self._deadline(fault.time_left_s))
             case "tool_call":
                 await self._call_tool(fault.name, fault.args)
@@ -386,13 +397,8 @@ class Connection:
                 await self._send({"error": {"code": fault.code, "message": fault.reason, "status": "INTERNAL"}})
             case "poison":
                 self._poisoned = True
-            case "empty_turn" | "refuse":
+            case "empty_turn" | "in_progress" | "refuse":
                 pass  # done by the one who asked
-
-    def _stall(self, stall_s: float | None) -> None:
-        self._flowing.clear()
-        if stall_s is not None:
-            self._loop.call_later(stall_s, self._flowing.set)
 
     async def _deadline(self, time_left_s: float) -> None:
         await asyncio.sleep(time_left_s)
@@ -406,20 +412,10 @@ class Connection:
     # The socket
 
     async def _send(self, message: Json) -> None:
-        if not self._flowing.is_set():
-            await self._flow_or_close()
+        await self._flow.pass_through()
         raw = json.dumps(message, separators=(",", ":")).encode()
         self._note("server", raw)
         await self._socket.send(raw)  # bytes: the service sends its JSON in binary frames
-
-    async def _flow_or_close(self) -> None:
-        """Wait until a stall is over, or until there is no one left to wait for."""
-        waiting = {asyncio.create_task(self._flowing.wait()), asyncio.create_task(self._socket.wait_closed())}
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
 
     def _note(self, sender: str, raw: str | bytes) -> None:
         if self._remember:
@@ -427,22 +423,3 @@ class Connection:
         if self._recorder is not None:
             with contextlib.suppress(ValueError):  # what is not JSON is refused and not recorded
                 self._recorder.message(self._loop.time() - self._opened_s, sender, json.loads(raw))
-
-    @property
-    def _detection_disabled(self) -> bool:
-        config = self._setup.get("realtimeInputConfig", {})
-        return bool(config.get("automaticActivityDetection", {}).get("disabled"))
-
-    @property
-    def _interruptible(self) -> bool:
-        config = self._setup.get("realtimeInputConfig", {})
-        return bool(config.get("activityHandling") != "NO_INTERRUPTION")
-
-
-def _rate_hz(mime_type: str) -> int:
-    """The rate a MIME type declares; without one the service assumes 16 kHz."""
-    for parameter in mime_type.split(";")[1:]:
-        name, _, value = parameter.strip().partition("=")
-        if name == "rate" and value.isdigit() and 4000 <= int(value) <= 192_000:
-            return int(value)
-    return voice.INPUT_HZ

@@ -14,20 +14,42 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gateway.errors import ConfigError
 
-At = Literal["handshake", "setup", "audio", "speaking", "turn"]
-Do = Literal["refuse", "close", "abort", "go_away", "stall", "tool_call", "empty_turn", "poison", "error"]
+At = Literal["handshake", "setup", "audio", "speaking", "turn", "tool"]
+Do = Literal[
+    "refuse",
+    "close",
+    "abort",
+    "go_away",
+    "stall",
+    "deaf",
+    "freeze",
+    "tool_call",
+    "empty_turn",
+    "in_progress",
+    "interrupted",
+    "big_message",
+    "poison",
+    "error",
+]
 
 # Where each fault makes sense.
+ANYWHERE: set[At] = {"setup", "audio", "speaking", "turn", "tool"}
+OPEN: set[At] = ANYWHERE - {"setup"}
 PLACES: dict[Do, set[At]] = {
     "refuse": {"handshake"},
-    "close": {"setup", "audio", "speaking", "turn"},
-    "abort": {"setup", "audio", "speaking", "turn"},
-    "go_away": {"audio", "speaking", "turn"},
-    "stall": {"setup", "audio", "speaking", "turn"},
-    "tool_call": {"audio", "speaking", "turn"},
+    "close": ANYWHERE,
+    "abort": ANYWHERE,
+    "go_away": OPEN,
+    "stall": ANYWHERE,
+    "deaf": ANYWHERE,
+    "freeze": ANYWHERE,
+    "tool_call": OPEN - {"tool"},
     "empty_turn": {"speaking"},
+    "in_progress": {"speaking"},
+    "interrupted": OPEN,
+    "big_message": OPEN,
     "poison": {"setup"},
-    "error": {"setup", "audio", "speaking", "turn"},
+    "error": ANYWHERE,
 }
 
 
@@ -46,7 +68,8 @@ class Fault(BaseModel):
     code: int = Field(1011, ge=1000, le=4999)  # close
     reason: str = "Internal error encountered."  # close, error
     time_left_s: float = Field(50.0, ge=0)  # go_away
-    stall_s: float | None = Field(None, ge=0)  # stall; None: for good
+    stall_s: float | None = Field(None, ge=0)  # stall, deaf, freeze; None: for good
+    times: int = Field(1, ge=1, le=100)  # interrupted
     name: str = "look_up"  # tool_call
     args: dict[str, Any] = Field(default_factory=dict)  # tool_call
 

@@ -24,6 +24,7 @@ from gateway.simulator import wire
 from gateway.simulator.connection import Connection
 from gateway.simulator.faults import Fault, Schedule, read_faults
 from gateway.simulator.flavours import FLAVOURS, Flavour, flavour_for
+from gateway.simulator.flow import Socket
 from gateway.simulator.memory import Handles, Heard
 from gateway.simulator.recorder import Recorder
 
@@ -94,29 +95,43 @@ class Simulator:
             self._server.close(code=1001, reason="The simulator is stopping.")
             await self._server.wait_closed()
 
+    def abort_all(self) -> None:
+        """Cut every connection that is open, without a close frame."""
+        for socket in self._server.connections if self._server is not None else ():
+            socket.transport.abort()
+
     def _handshake(self, socket: ServerConnection, request: Request) -> Response | None:
-        path = urlsplit(request.path).path
-        if not (DEVELOPER_PATH.match(path) or VERTEX_PATH.match(path)):
+        if not _is_path(request.path):
             return _refusal(404, None)
-        self._accepted += 1
-        self._numbers[socket] = self._accepted
-        for fault in self._schedule.due("handshake", self._accepted):
-            logger.info("connection %d: refused with %d", self._accepted, fault.status)
+        number, fault = self.accept()
+        if fault is not None:
             return _refusal(fault.status, fault.retry_after_s)
+        self._numbers[socket] = number
         return None
 
     async def _serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None
-        number = self._numbers[socket]
         headers = {name.lower(): value for name, value in socket.request.headers.raw_items()}
-        heard = Heard(number, socket.request.path, headers)
+        await self.serve(socket, self._numbers[socket], socket.request.path, headers)
+
+    def accept(self) -> tuple[int, Fault | None]:
+        """The number of the next connection, and the fault that refuses it, if one does."""
+        self._accepted += 1
+        for fault in self._schedule.due("handshake", self._accepted):
+            logger.info("connection %d: refused with %d", self._accepted, fault.status)
+            return self._accepted, fault
+        return self._accepted, None
+
+    async def serve(self, socket: Socket, number: int, path: str, headers: dict[str, str]) -> None:
+        """Be the model on an accepted socket until it is closed; `pipe.pipe` makes sockets without a network."""
+        heard = Heard(number, path, headers)
         if self._remember:
             self.connections.append(heard)
         recorder = Recorder(self._record_dir / str(number)) if self._record_dir else None
-        path = urlsplit(heard.path).path
+        path = urlsplit(path).path
+        vertex = VERTEX_PATH.match(path)
 
         def choose(model: str) -> Flavour:
-            vertex = VERTEX_PATH.match(path)
             found = self._flavour or flavour_for(model, vertex=vertex is not None)
             if found is None:
                 version = (vertex or DEVELOPER_PATH.match(path) or [""])[1]
@@ -125,6 +140,11 @@ class Simulator:
 
         connection = Connection(socket, heard, choose, self._schedule, self._handles, recorder, remember=self._remember)
         await connection.run()
+
+
+def _is_path(path: str) -> bool:
+    bare = urlsplit(path).path
+    return bool(DEVELOPER_PATH.match(bare) or VERTEX_PATH.match(bare))
 
 
 def _refusal(status: int, retry_after_s: int | None) -> Response:

@@ -25,6 +25,7 @@ MEDIA_CHUNKS = "realtime_input.media_chunks is deprecated. Use audio, video, or 
 SETUP_FIRST = "setup must be the first message and only the first"
 DEADLINE = "Deadline expired before operation could complete."
 
+ASSUMED_HZ = 16_000
 REASON_BYTES = 123  # RFC 6455 §5.5: a control frame carries 125 bytes, 2 of them the code
 
 # Keys below these belong to the user, not to the protocol.
@@ -133,6 +134,25 @@ def check_setup(setup: Json, flavour: Flavour) -> None:
 def declarations(setup: Json) -> list[Json]:
     """The functions a setup declares."""
     return [declared for tool in setup.get("tools", []) for declared in tool.get("functionDeclarations", [])]
+
+
+def detection_disabled(setup: Json) -> bool:
+    """True when the client says itself when the person speaks."""
+    return bool(setup.get("realtimeInputConfig", {}).get("automaticActivityDetection", {}).get("disabled"))
+
+
+def interruptible(setup: Json) -> bool:
+    """False when the person's voice does not interrupt the model."""
+    return bool(setup.get("realtimeInputConfig", {}).get("activityHandling") != "NO_INTERRUPTION")
+
+
+def rate_hz(mime_type: str) -> int:
+    """The rate a MIME type declares; without one the service assumes 16 kHz."""
+    for parameter in mime_type.split(";")[1:]:
+        name, _, value = parameter.strip().partition("=")
+        if name == "rate" and value.isdigit() and 4000 <= int(value) <= 192_000:
+            return int(value)
+    return ASSUMED_HZ
 
 
 def model_not_found(model: str, version: str, *, vertex: bool) -> Refused:

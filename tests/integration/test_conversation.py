@@ -1,4 +1,4 @@
-"""The Gemini leg against a simulator that misbehaves: what happens is said, and the conversation goes on or ends."""
+"""The Gemini leg on real sockets: what a network does to it. The matrix of faults is in tests/unit/live."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from gateway.errors import UpstreamAuth, UpstreamError, UpstreamRefused, UpstreamUnavailable
-from gateway.live import conversation as live
+from gateway.live import events as live
+from gateway.live.conversation import Conversation
+from gateway.live.policy import setup_options
 from gateway.live.upstream import upstream_from
 from gateway.settings import Settings
 from gateway.simulator import Fault, Simulator
@@ -22,7 +23,7 @@ TONE = (6000 * np.sin(2 * np.pi * 300 * np.arange(16_000) / 16_000)).astype("<i2
 class Talk:
     """A conversation that runs, and what it told."""
 
-    conversation: live.Conversation
+    conversation: Conversation
     simulator: Simulator
     running: asyncio.Task[None]
     happened: list[live.ConversationEvent] = field(default_factory=list)
@@ -45,7 +46,7 @@ async def talk(*faults: Fault, **overrides: object) -> AsyncIterator[Talk]:
     await simulator.start()
     settings = Settings(**{"upstream": "simulator", "upstream_url": simulator.url, **overrides})
     happened: list[live.ConversationEvent] = []
-    conversation = live.Conversation(upstream_from(settings, None), live.setup_options(settings), happened.append)
+    conversation = Conversation(upstream_from(settings, None), setup_options(settings), happened.append)
     talking = Talk(conversation, simulator, asyncio.create_task(conversation.run()), happened)
     try:
         yield talking
@@ -61,9 +62,8 @@ async def talk(*faults: Fault, **overrides: object) -> AsyncIterator[Talk]:
         Fault(at="turn", do="close", connection=1, reason="Deadline expired before operation could complete."),
         Fault(at="turn", do="close", connection=1, code=1008, reason="Operation is not implemented, or supported."),
         Fault(at="turn", do="abort", connection=1),
-        Fault(at="turn", do="go_away", connection=1, time_left_s=0.1),
     ],
-    ids=["1011", "1008", "abort", "goAway"],
+    ids=["1011", "1008", "abort"],
 )
 async def test_a_lost_link_is_told_and_resumed(fault: Fault) -> None:
     """The next link uses the handle of the last, and the conversation goes on."""
@@ -71,48 +71,21 @@ async def test_a_lost_link_is_told_and_resumed(fault: Fault) -> None:
         talking.conversation.send_text("hello")
         await condition(lambda: talking.count(live.LinkOpened) == 2)
         lost = next(event for event in talking.happened if isinstance(event, live.LinkLost))
-        assert lost.reason.startswith("Gemini closed the connection")
+        assert lost.reason.startswith(("Gemini closed the connection", "The connection to Gemini was lost"))
         assert talking.happened[-1] == live.LinkOpened(2, "resumed")
         assert talking.simulator.connections[1].setup["sessionResumption"]["handle"]
         talking.conversation.send_text("still there?")
         await condition(lambda: talking.count(live.TurnComplete) == 2)
 
 
-async def test_an_invalid_payload_is_not_sent_again() -> None:
-    """After 1007 the next link is fresh, and the sound that was refused is not repeated."""
-    fault = Fault(at="audio", do="close", connection=1, code=1007, reason="Request contains an invalid argument.")
-    async with talk(fault) as talking:
-        await condition(lambda: talking.count(live.LinkOpened) == 1)
-        await talking.say()
+async def test_go_away_is_followed_without_a_loss() -> None:
+    """The old socket is closed, the handle opens a new one, and nobody is told of a loss."""
+    async with talk(Fault(at="turn", do="go_away", connection=1, time_left_s=50)) as talking:
+        talking.conversation.send_text("hello")
         await condition(lambda: talking.count(live.LinkOpened) == 2)
-        assert talking.happened[-1] == live.LinkOpened(2, "fresh")
-        await talking.say()
-        await condition(lambda: talking.count(live.TurnComplete) == 1)
-        assert bytes(talking.simulator.connections[1].audio) == TONE
-
-
-@pytest.mark.parametrize(
-    ("faults", "overrides", "kind", "words"),
-    [
-        ((Fault(at="handshake", do="refuse", status=403),), {}, UpstreamAuth, "HTTP 403"),
-        (
-            (Fault(at="setup", do="close", code=1007, reason="API key not valid."),),
-            {},
-            UpstreamAuth,
-            "API key not valid",
-        ),
-        ((), {"model": "gemini-1.5-pro"}, UpstreamRefused, "gemini-1.5-pro is not found"),
-    ],
-    ids=["forbidden", "key", "model"],
-)
-async def test_what_cannot_get_better_ends_the_conversation(
-    faults: tuple[Fault, ...], overrides: dict[str, str], kind: type[UpstreamError], words: str
-) -> None:
-    """With the service's own words, after one try."""
-    async with talk(*faults, **overrides) as talking:
-        with pytest.raises(kind, match=words):
-            await talking.running
-        assert talking.count(live.LinkOpening) == 1
+        assert talking.happened[-1] == live.LinkOpened(2, "resumed")
+        assert talking.count(live.LinkLost) == 0
+        assert talking.simulator.connections[0].closed
 
 
 async def test_a_busy_service_is_asked_again_when_it_says() -> None:
@@ -140,40 +113,9 @@ async def test_nobody_at_the_address_is_told() -> None:
         assert reasons[-1].startswith("Gemini cannot be reached")
 
 
-async def test_speaking_over_the_model_interrupts_it() -> None:
-    """`interrupted`, then the end of the turn, and no `generationComplete` of the answer that was cut."""
-    async with talk() as talking:
-        talking.conversation.send_text("please say something long " * 10)
-        await condition(lambda: talking.count(live.Speech) > 2)
-        await talking.say()
-        await condition(lambda: talking.count(live.Interrupted) == 1)
-        before = talking.happened[: talking.happened.index(live.Interrupted())]
-        assert live.GenerationComplete() not in before
-        await condition(lambda: talking.count(live.TurnComplete) == 2)
-
-
-async def test_an_error_in_the_stream_is_a_notice() -> None:
-    """It is told, and the link stays."""
-    async with talk(Fault(at="turn", do="error", reason="Something odd.")) as talking:
-        talking.conversation.send_text("hello")
-        await condition(lambda: talking.count(live.Notice) == 1)
-        notice = next(event for event in talking.happened if isinstance(event, live.Notice))
-        assert "Something odd" in notice.text
-        talking.conversation.send_text("again")
-        await condition(lambda: talking.count(live.TurnComplete) == 2)
-
-
 async def test_sound_before_the_link_is_open_is_not_lost() -> None:
     """What is said while the socket is being opened is heard."""
     async with talk() as talking:
         await talking.say()
         await condition(lambda: talking.count(live.TurnComplete) == 1)
         assert bytes(talking.simulator.connections[0].audio) == TONE
-
-
-async def test_nothing_works_is_an_error_in_the_end() -> None:
-    """After several links that died at once the conversation gives up, with the last reason."""
-    async with talk(Fault(at="setup", do="close", reason="Internal error encountered.")) as talking:
-        with pytest.raises(UpstreamUnavailable, match="1011"):
-            await asyncio.wait_for(talking.running, 60)
-        assert talking.count(live.LinkLost) == 6

@@ -127,3 +127,48 @@ async def test_a_gateway_that_shuts_down_says_so(open_client: Any, simulator: Si
         assert ended["data"]["code"] == "shutdown"
         await stopping
     await condition(lambda: simulator.connections[0].closed)
+
+
+async def test_what_was_said_can_be_fetched_also_after_the_end(client: TestClient) -> None:
+    """The transcript is JSON or text, grows during the call, and stays for a while."""
+    async with Caller(client) as caller, caller.events() as socket:
+        await until(socket, "bot-ready")
+        await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "hello"}})
+        await until(socket, "server-message", type="turn")
+        path = caller.location + "/transcript"
+        turn = (await (await client.get(path)).json())["turns"][0]
+        assert turn["user"] == "hello"
+        assert turn["model"].startswith("You wrote: hello")
+        assert await caller.end() == 204
+    text = await (await client.get(path, headers={"Accept": "text/plain"})).text()
+    assert text.startswith("User: hello\nModel: You wrote: hello")
+    assert (await client.get("/v1/sessions/nobody/transcript")).status == 404
+
+
+async def test_the_time_to_the_first_audio_is_told(client: TestClient) -> None:
+    """To Gemini's first sound and to the first packet, in that order; the metrics have it too."""
+    async with Caller(client) as caller, caller.events() as socket:
+        await until(socket, "server-message", type="state", state="live")
+        await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "hello"}})
+        payload = (await until(socket, "server-message", type="ttfab", to="payload"))["data"]
+        packet = (await until(socket, "server-message", type="ttfab", to="packet"))["data"]
+        assert payload["trigger"] == packet["trigger"] == "text"
+        assert 0 <= payload["ms"] <= packet["ms"]
+        metrics = await (await client.get("/metrics")).text()
+        assert 'gateway_ttfab_seconds_count{to="packet",trigger="text"}' in metrics
+        assert "gateway_sessions 1.0" in metrics
+        assert await caller.end() == 204
+
+
+async def test_a_lost_link_is_told_to_the_browser_and_the_call_goes_on(simulator: Simulator, open_client: Any) -> None:
+    """The model's leg is replaced while the browser's stays."""
+    client = await open_client()
+    async with Caller(client) as caller, caller.events() as socket:
+        await until(socket, "server-message", type="state", state="live")
+        await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "hello"}})
+        await until(socket, "server-message", type="turn")
+        simulator.abort_all()
+        await until(socket, "server-message", type="notice", code="link_lost")
+        link = await until(socket, "server-message", type="link", generation=2)
+        assert link["data"]["how"] == "resumed"
+        assert await caller.end() == 204

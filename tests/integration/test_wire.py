@@ -11,7 +11,9 @@ from google.genai import errors, types
 from google.genai.live import AsyncSession
 from PIL import Image
 
-from gateway.live import conversation as live
+from gateway.live import events as live
+from gateway.live.conversation import Conversation
+from gateway.live.policy import setup_options
 from gateway.live.upstream import upstream_from
 from gateway.settings import Settings
 from gateway.simulator import Fault, Simulator
@@ -162,7 +164,7 @@ async def test_every_message_of_both_sides_is_one_of_the_sdk(flavour: str) -> No
     )
     happened: list[live.ConversationEvent] = []
     upstream = upstream_from(settings, None, bearer=lambda: "a-token")
-    conversation = live.Conversation(upstream, live.setup_options(settings), happened.append)
+    conversation = Conversation(upstream, setup_options(settings), happened.append)
     running = asyncio.create_task(conversation.run())
     try:
         conversation.send_frame(1, jpeg())

@@ -1,0 +1,120 @@
+"""The shadow log: what both sides said, so that a new link can know it.
+
+Owns the words of one conversation, turn by turn; for the model those that were heard. It must not know links, playout
+or time.
+**Invariant: a turn that is over never changes; the oldest are dropped when the log is full, and counted.**
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+CHARS_MAX = 200_000  # some hours of talk; more than any seed can carry
+CUT_MARK = " —"  # where the person spoke over the model
+
+
+@dataclass(slots=True)
+class Turn:
+    """What was said from one end of the model's turn to the next."""
+
+    number: int
+    user: str = ""
+    model: str = ""
+    tools: list[str] = field(default_factory=list)
+    cut: bool = False  # the model was interrupted, or its link was lost, before all of it was heard
+
+    @property
+    def chars(self) -> int:
+        """Its share of the log."""
+        return len(self.user) + len(self.model) + sum(map(len, self.tools))
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing was said in it."""
+        return not self.chars
+
+    @property
+    def is_unanswered(self) -> bool:
+        """True when the person said something that got no answer, or only a part of one."""
+        return bool(self.user.strip()) and (not self.model.strip() or self.cut)
+
+    def as_json(self) -> dict[str, Any]:
+        """For export and store."""
+        return {
+            "number": self.number,
+            "user": self.user.strip(),
+            "model": self.model.strip(),
+            "tools": list(self.tools),
+            "cut": self.cut,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """As a person would write it down."""
+        if self.user.strip():
+            yield f"User: {self.user.strip()}"
+        yield from (f"(Tool: {tool})" for tool in self.tools)
+        if self.model.strip():
+            yield f"You: {self.model.strip()}{CUT_MARK if self.cut else ''}"
+
+
+class Transcript:
+    """The turns of one conversation; the last one is open."""
+
+    def __init__(self) -> None:
+        self.dropped_turns = 0
+        self._turns: deque[Turn] = deque([Turn(1)])
+        self._chars = 0
+
+    @property
+    def open(self) -> Turn:
+        """The turn in which words are added."""
+        return self._turns[-1]
+
+    @property
+    def last_said(self) -> Turn | None:
+        """The newest turn in which something was said."""
+        return next((turn for turn in reversed(self._turns) if not turn.is_empty), None)
+
+    def turns(self) -> list[Turn]:
+        """All turns in which something was said, the oldest first."""
+        return [turn for turn in self._turns if not turn.is_empty]
+
+    def user_words(self, text: str) -> None:
+        """The person said this. Gemini 3 tells it after its own answer: it belongs to the same turn all the same."""
+        if self.open.user and self.open.model:
+            self.end_turn()
+        self.open.user += text
+
+    def typed(self, text: str) -> None:
+        """The person wrote this: always the beginning of a turn."""
+        if self.open.model:
+            self.end_turn()
+        self.open.user += f" {text}" if self.open.user else text
+
+    def model_words(self, text: str) -> None:
+        """The model says this."""
+        self.open.model += text
+
+    def tool(self, text: str) -> None:
+        """A tool was called; call and result as text."""
+        self.open.tools.append(text)
+
+    def cut(self, heard_share: float) -> None:
+        """Of the model's words in this turn only this share (0 to 1) was heard."""
+        words = self.open.model.split(" ")
+        self.open.model = " ".join(words[: round(len(words) * min(1.0, max(0.0, heard_share)))])
+        self.open.cut = True
+
+    def end_turn(self) -> None:
+        """The turn is over; empty ones leave no trace."""
+        if self.open.is_empty:
+            self.open.cut = False
+            return
+        self._chars += self.open.chars
+        self._turns.append(Turn(self.open.number + 1))
+        while self._chars > CHARS_MAX and len(self._turns) > 1:
+            self._chars -= self._turns.popleft().chars
+            self.dropped_turns += 1

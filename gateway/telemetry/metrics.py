@@ -1,0 +1,58 @@
+"""What is counted and measured, in Prometheus's terms.
+
+Owns the metrics and their names. It must not know who counts.
+**Invariant: every label has a small, fixed set of values; no id of a session or a person is one.**
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+REGISTRY = CollectorRegistry()
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+SESSIONS = Gauge("gateway_sessions", "Sessions at the moment.", registry=REGISTRY)
+SESSIONS_ENDED = Counter("gateway_sessions_ended", "Sessions that ended.", ["reason"], registry=REGISTRY)
+LINKS_OPENED = Counter("gateway_links_opened", "Connections to the model.", ["how"], registry=REGISTRY)
+LINKS_ENDED = Counter("gateway_links_ended", "Connections that ended unasked.", ["code"], registry=REGISTRY)
+LINKS_CHANGED = Counter(
+    "gateway_links_changed", "Connections that were changed on purpose.", ["why"], registry=REGISTRY
+)
+ALARMS = Counter(
+    "gateway_watchdog_alarms", "Answers that did not come, and what was done.", ["trouble", "remedy"], registry=REGISTRY
+)
+AUDIO_DROPPED_MS = Counter(
+    "gateway_uplink_audio_dropped_ms", "Sound too old to be sent to the model.", registry=REGISTRY
+)
+AUDIO_WAIT_S = Histogram(
+    "gateway_uplink_audio_wait_seconds",
+    "How long sound waited for the connection to the model.",
+    buckets=(0.005, 0.02, 0.1, 0.3, 1.0, 3.0),
+    registry=REGISTRY,
+)
+FRAMES_REPLACED = Counter(
+    "gateway_uplink_frames_replaced", "Frames that a newer one replaced unsent.", registry=REGISTRY
+)
+TTFAB_S = Histogram(
+    "gateway_ttfab_seconds",
+    "From the end of the person's speech to the first audio.",
+    ["trigger", "to"],
+    buckets=(0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
+    registry=REGISTRY,
+)
+SUMMARIES = Counter("gateway_summaries", "Summaries of conversations.", ["by"], registry=REGISTRY)
+
+
+def exposition() -> bytes:
+    """All metrics as Prometheus reads them."""
+    return generate_latest(REGISTRY)
+
+
+def close_code_label(code: int | None, http_status: int | None) -> str:
+    """A label for the end of a link: close codes that occur, classes for the rest."""
+    if http_status is not None:
+        return f"http_{http_status // 100}xx"
+    if code is None:
+        return "lost"
+    return str(code) if code in (1000, 1001, 1006, 1007, 1008, 1009, 1011, 1012, 1013) else "other"
