@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
 
 browser: $(VENV)/.dev  ## The main job in a real Chromium
 	$(BIN)/pytest tests/browser
+
+soak: $(VENV)/.dev  ## Half an hour of virtual calls with random faults
+	$(BIN)/python -m bench.soak --report docs/soak.md
+
+bench-faults: $(VENV)/.dev  ## What each fault of the Gemini leg costs
+	$(BIN)/python -m bench.faults
 
 docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md

@@ -27,7 +27,7 @@ from gateway.live.outbox import Audio, FrameToSend, Outbox, Outgoing
 from gateway.live.policy import Policy
 from gateway.live.recovery import GRPC_STATUS, POISONED_S, Ending, How, Situation, reaction
 from gateway.live.rotation import Rotation
-from gateway.live.seed import extract, instruction
+from gateway.live.seed import ASK_AGAIN, extract, instruction, unanswered
 from gateway.live.transcript import Transcript, Turn
 from gateway.live.upstream import Upstream
 from gateway.live.watchdog import Alarm, Remedy, Watchdog
@@ -35,9 +35,9 @@ from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
+REOPEN_SETUP_S = 5.0  # a healthy setup takes less than one second; in a call nobody waits for twenty
+LAST_WORDS_S = 2.0  # after `goAway` an answer may still come, but the service was also seen to fall silent
 STABLE_S = 10.0  # a link that lived this long was a good one: failures are counted anew
-GO_ON = "(There was a technical break. Please go on and answer what I said last.)"
-ASK_AGAIN = "(I did not hear your answer. Please answer what I said last.)"
 RUNG_TURNS, RUNG_SUMMARY = 0, 1  # what a seed is made of
 KEPT_TURNS = 6  # told in full to a link whose context was renewed; what is older is told in short
 
@@ -99,10 +99,10 @@ class Conversation:
         self._in_turn = False  # the model has begun a turn that is not complete
         self._answer_bytes = 0  # of sound in this turn
         self._sounded = False  # the model was heard on the present link
+        self._message_s = 0.0  # when the service last said anything at all
         self._user_speaks = False
         self._pending_calls: set[str] = set()
         self._newest_frame: FrameToSend | None = None
-        self._nudge: str | None = None  # what to say on the next link, so that the model goes on
 
     async def run(self) -> None:
         """Hold the conversation; returns after `close`, raises UpstreamError when it cannot be held any more."""
@@ -210,7 +210,10 @@ class Conversation:
     async def _hold_link(self) -> None:
         """One link from its opening to its end, which is always an exception."""
         self._on_event(LinkOpening())
-        async with self._connect(self._upstream, self._setup()) as (link, first_events):
+        upstream = self._upstream
+        if self._generation:
+            upstream = replace(upstream, setup_timeout_s=min(upstream.setup_timeout_s, REOPEN_SETUP_S))
+        async with self._connect(upstream, self._setup()) as (link, first_events):
             self._link_opened()
             for event in first_events:
                 self._take(event)
@@ -257,16 +260,14 @@ class Conversation:
         if self._history is not None:
             self._outbox.put_control(self._history, first=True)
             self._history = None
-        last = self.transcript.last_said
-        if self._how == "rehydrated":
-            if self._newest_frame is not None:
-                self._outbox.put_frame(self._newest_frame.frame_id, self._newest_frame.jpeg)
-            waits = self._user_speaks or self._outbox.has_control  # the person says more, or it was never sent
-            if last is not None and (last.cut or last.is_unanswered) and not waits:
-                self._nudge = self._nudge or GO_ON
-        if self._nudge is not None:
-            self._say(self._nudge)
-            self._nudge = None
+        if self._how == "rehydrated" and self._newest_frame is not None:
+            self._outbox.put_frame(self._newest_frame.frame_id, self._newest_frame.jpeg)
+        # While the person says more, or what was written was never sent, nothing has to be asked again.
+        if not self._user_speaks and not self._outbox.has_control:
+            owes = self._watchdog.is_waiting
+            question = unanswered(self.transcript.last_said, owes=owes, knows=self._how == "rehydrated")
+            if question is not None:
+                self._say(question)
 
     async def _recover(self, ended: LinkEnded) -> None:
         """Wait for the next try; raises UpstreamError when there is none."""
@@ -302,6 +303,7 @@ class Conversation:
     # What comes
 
     def _take(self, event: messages.ServerEvent) -> None:
+        self._message_s = self._now_s
         match event:
             case messages.HandleUpdate(handle, resumable):
                 self._handle_is_stale = not resumable  # the former handle is kept
@@ -391,7 +393,8 @@ class Conversation:
 
     def _look(self, now_s: float) -> None:
         """Raises LinkLeft when the link is to be changed."""
-        if self._rotation.is_due(now_s, quiet=self._quiet):
+        last_words = self._rotation.is_wanted and self._watchdog.waited_s(now_s) > LAST_WORDS_S
+        if self._rotation.is_due(now_s, quiet=self._quiet or last_words):
             raise LinkLeft("renew" if self._renewing else "go_away", keep_handle=not self._renewing)
         if (alarm := self._watchdog.due(now_s)) is not None:
             self._remedy(alarm)
@@ -399,8 +402,11 @@ class Conversation:
             self._summarising = asyncio.create_task(self._summarise_now(), name="summary")
 
     def _remedy(self, alarm: Alarm) -> None:
-        poisoned = self._how == "resumed" and not self._sounded
-        remedy = Remedy.REHYDRATE if poisoned and alarm.remedy is not Remedy.GIVE_UP else alarm.remedy
+        remedy = alarm.remedy
+        if remedy is Remedy.NUDGE and self._now_s - self._message_s > self._policy.answer_s:
+            remedy = Remedy.RESUME  # it has said nothing at all: there is no one to nudge
+        if remedy in (Remedy.NUDGE, Remedy.RESUME) and self._how == "resumed" and not self._sounded:
+            remedy = Remedy.REHYDRATE  # it hears and never answers since it was resumed: the handle is poisoned
         logger.warning("%s: %s", alarm.trouble.value, remedy.name.lower())
         metrics.ALARMS.labels(alarm.trouble.value, remedy.name.lower()).inc()
         if remedy is Remedy.GIVE_UP:
@@ -411,7 +417,6 @@ class Conversation:
             self._outbox.put_control(messages.typed(self._upstream.model, ASK_AGAIN))
             self._outbox_filled.set()
             return
-        self._nudge = ASK_AGAIN
         raise LinkLeft("watchdog", keep_handle=remedy is Remedy.RESUME)
 
     async def _summarise_now(self) -> None:

@@ -1,8 +1,8 @@
 """What a new link is told of the conversation so far.
 
 Owns the text. It must not know links or how the text is sent.
-**Invariant: the newest turns are whole, the person's last words are always in it, and it is never longer than
-`SEED_MAX_CHARS`.**
+**Invariant: the newest turns are whole, as far as one fits at all; nothing that was said is left out without being told
+in short; it is never longer than `SEED_MAX_CHARS`.**
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from gateway.live.transcript import Turn
 
 SEED_MAX_CHARS = 12_000  # about 3,000 tokens: Google advises a short summary over a long history
 SUMMARY_MAX_CHARS = 4_000
-WORDS_MAX_CHARS = 2_000  # of one turn's words when even the newest turn does not fit
 
 HEAD = (
     "This conversation was going on before and continues now after a technical break. Do not greet, do not mention the "
     "break, do not repeat yourself."
 )
+GO_ON = "(There was a technical break. Please go on and answer what I said last.)"
+ASK_AGAIN = "(I did not hear your answer. Please answer what I said last.)"
+SAID = '(There was a technical break. I said: "{words}" Please answer.)'
 
 
 def instruction(system_instruction: str, summary: str, turns: Sequence[Turn]) -> str:
@@ -27,30 +29,40 @@ def instruction(system_instruction: str, summary: str, turns: Sequence[Turn]) ->
     return f"{system_instruction}\n\n{told}".strip() if told else system_instruction
 
 
+def unanswered(last: Turn | None, *, owes: bool, knows: bool) -> str | None:
+    """What to ask a new link, so that the model goes on where it was cut off; None when it owes nothing.
+
+    `owes`: an answer is waited for; `knows`: the link was told the turns, so that their words need not be said again.
+    """
+    if knows:
+        return GO_ON if owes or (last is not None and (last.cut or last.is_unanswered)) else None
+    if not owes:
+        return None
+    words = last.user.strip() if last is not None and last.is_unanswered else ""
+    return SAID.format(words=words) if words else ASK_AGAIN
+
+
 def seed(summary: str, turns: Sequence[Turn]) -> str:
-    """The conversation as text: a summary of the older part, the newest turns as they were."""
-    parts = []
-    if summary:
-        parts.append(f"What was said earlier, in short: {summary[:SUMMARY_MAX_CHARS]}")
-    newest = newest_turns(turns, SEED_MAX_CHARS - len(HEAD) - sum(map(len, parts)) - 100)
-    if newest:
-        parts.append("The last turns were:\n" + newest)
+    """The conversation as text: the newest turns as they were, what is older in short."""
+    room = SEED_MAX_CHARS - SUMMARY_MAX_CHARS - len(HEAD) - 100  # for the sentences between
+    kept = newest(turns, room)
+    older = turns[: len(turns) - len(kept)]
+    short = extract(older, summary) if older else summary[:SUMMARY_MAX_CHARS]
+    parts = [f"What was said earlier, in short: {short}"] if short else []
+    if kept:
+        parts.append("The last turns were:\n" + "\n".join("\n".join(turn.lines()) for turn in kept)[-room:])
     return "\n\n".join([HEAD, *parts]) if parts else ""
 
 
-def newest_turns(turns: Sequence[Turn], max_chars: int) -> str:
-    """As many of the newest turns as fit, the oldest first; of a newest one that is too long, its end."""
-    kept: list[str] = []
-    room = max_chars
+def newest(turns: Sequence[Turn], max_chars: int) -> Sequence[Turn]:
+    """As many of the newest turns as fit, and the very newest in any case."""
+    count = 0
     for turn in reversed(turns):
-        text = "\n".join(turn.lines())
-        if len(text) + 1 > room:
-            if not kept:
-                kept.append("\n".join(line[:8] + "…" + line[-WORDS_MAX_CHARS:] for line in turn.lines()))
+        max_chars -= sum(len(line) + 1 for line in turn.lines())
+        if max_chars < 0 and count:
             break
-        kept.append(text)
-        room -= len(text) + 1
-    return "\n".join(reversed(kept))
+        count += 1
+    return turns[len(turns) - count :]
 
 
 def extract(turns: Sequence[Turn], before: str = "") -> str:

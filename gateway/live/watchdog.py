@@ -61,6 +61,10 @@ class Watchdog:
         """True while the model owes something."""
         return self._trouble is not None
 
+    def waited_s(self, now_s: float) -> float:
+        """For how long the model has owed something; 0 when it does not."""
+        return 0.0 if self._trouble is None else now_s - self._since_s
+
     def user_started(self) -> None:
         """The person speaks: nobody owes anything until that is over."""
         self._trouble = None

@@ -30,6 +30,7 @@ class Heard:
     frame_arrivals: list[float] = field(default_factory=list)
     messages: list[Json] = field(default_factory=list)  # of the client, keys in camelCase
     raw: list[tuple[str, str | bytes]] = field(default_factory=list)  # ("client" | "server", as on the wire)
+    opened: bool = False  # `setupComplete` was sent
     closed: bool = False
 
 

@@ -8,8 +8,8 @@ import pytest
 from gateway.errors import UpstreamAuth, UpstreamError, UpstreamQuota, UpstreamRefused, UpstreamUnavailable
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
-from gateway.live.conversation import ASK_AGAIN, GO_ON
 from gateway.live.policy import Policy
+from gateway.live.seed import ASK_AGAIN, GO_ON
 from gateway.live.transcript import Turn
 from gateway.simulator import Fault
 from tests.clock import virtually
@@ -277,6 +277,20 @@ async def test_go_away_is_followed_before_its_end_when_it_is_never_quiet() -> No
 
 
 @virtually
+async def test_a_service_that_falls_silent_after_go_away_is_left() -> None:
+    """A question that it does not begin to answer within 2 s is put to the next link, in its own words."""
+    fault = Fault(at="turn", do="go_away", connection=1, time_left_s=50)
+    async with talk(fault) as talking:
+        await talking.ask("hello")
+        talking.conversation.send_text("what is this?")
+        asked_s = asyncio.get_running_loop().time()
+        await talking.answered(2)
+        assert talking.ways == ["fresh", "resumed"]
+        assert talking.at(live.LinkOpened, 1) - asked_s < 2.5
+        assert typed(talking, 2) == ['(There was a technical break. I said: "what is this?" Please answer.)']
+
+
+@virtually
 async def test_a_link_is_never_changed_in_a_tool_call() -> None:
     """The service waits for an answer whose id only this link knows."""
     faults = (
@@ -306,15 +320,15 @@ async def test_an_empty_turn_is_asked_for_again() -> None:
 
 
 @virtually
-async def test_a_service_that_stalls_is_asked_again_then_changed() -> None:
-    """Nudge, resume, and the answer comes; the person was told."""
+async def test_a_service_that_stalls_is_left_for_another_link() -> None:
+    """There is no one to nudge: it is resumed at once, asked again, and answers; the person was told."""
     async with talk(Fault(at="audio", do="stall", connection=1, after_s=1.5)) as talking:
         await talking.opened(1)
         await talking.ask("hello")
         await talking.speak(2)
         await talking.opened(2)
         assert talking.ways == ["fresh", "resumed"]
-        assert talking.notices == ["no_answer", "no_answer"]
+        assert talking.notices == ["no_answer"]
         await talking.answered(2)
 
 
@@ -342,7 +356,7 @@ async def test_a_phantom_interruption_is_noticed() -> None:
 async def test_a_model_that_never_answers_is_said_to_be_silent() -> None:
     """The ladder is climbed once; then the person is told, and the link stays for another word."""
     policy = Policy(answer_s=2.0)
-    faults = tuple(Fault(at="setup", do="poison", connection=number) for number in (1, 2, 3))
+    faults = tuple(Fault(at="setup", do="poison", connection=number) for number in range(1, 9))
     async with talk(*faults, policy=policy) as talking:
         await talking.opened(1)
         talking.conversation.send_text("hello")

@@ -3,7 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.seed import HEAD, SEED_MAX_CHARS, SUMMARY_MAX_CHARS, extract, instruction, seed
+from gateway.live.seed import (
+    ASK_AGAIN,
+    GO_ON,
+    HEAD,
+    SEED_MAX_CHARS,
+    SUMMARY_MAX_CHARS,
+    extract,
+    instruction,
+    seed,
+    unanswered,
+)
 from gateway.live.transcript import Turn
 
 
@@ -35,6 +45,18 @@ def test_of_a_turn_that_is_too_long_its_end_is_kept() -> None:
     told = seed("", [Turn(1, "a" * 50_000 + " and what is this?", "")])
     assert "and what is this?" in told
     assert len(told) <= SEED_MAX_CHARS
+
+
+def test_a_new_link_is_asked_what_was_not_answered() -> None:
+    """In the person's own words where it does not know them; nothing when nothing is owed."""
+    asked, answered = Turn(1, " why? "), Turn(1, "why?", "because")
+    assert unanswered(asked, owes=True, knows=False) == '(There was a technical break. I said: "why?" Please answer.)'
+    assert unanswered(answered, owes=True, knows=False) == ASK_AGAIN
+    assert unanswered(answered, owes=False, knows=False) is None
+    assert unanswered(asked, owes=False, knows=True) == GO_ON
+    assert unanswered(Turn(1, "why?", "be", cut=True), owes=False, knows=True) == GO_ON
+    assert unanswered(answered, owes=False, knows=True) is None
+    assert unanswered(None, owes=False, knows=True) is None
 
 
 def test_an_extract_has_the_first_sentence_of_each() -> None:

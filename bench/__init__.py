@@ -1,0 +1,1 @@
+"""Measurements that take longer than tests: one command each, in the Makefile."""
