@@ -24,8 +24,9 @@ INVALID = "Request contains an invalid argument."
 REPORT = Path("docs/faults.md")
 HEAD = """# Faults
 
-What each fault of the Gemini leg costs, by `make bench-faults`: one conversation a row on a virtual clock, over in-memory
-sockets, against the simulator; what a network and the service's own start would add is not in it. {date}, commit {commit}.
+What each fault of the Gemini leg costs, by `make bench-faults`: one conversation a row on a virtual clock, over
+in-memory sockets, against the simulator; what a network and the service's own start would add is not in it.
+{date}, commit {commit}.
 
 Microphone that is dropped was older than 3 s when a link could take it: an answer to it would come too late.
 
