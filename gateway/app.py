@@ -8,6 +8,7 @@ any of them does.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,11 @@ from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
+from gateway.tools.http import http_tool
+from gateway.tools.mcp import McpServers
+from gateway.tools.profile import Profile, read_profile
+from gateway.tools.registry import Tools, client_tool, tools_of_modules
+from gateway.tools.tool import Tool
 
 
 @asynccontextmanager
@@ -34,16 +40,43 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     if settings.effective_upstream == "simulator" and settings.upstream_url is None:
         simulator = Simulator(remember=False)
         await simulator.start()
+    profile = read_profile(settings.profile) if settings.profile else Profile()
+    settings = with_profile(settings, profile)
+    servers = McpServers(profile.mcp)
     jpeg = JpegWorker()
     store = MemoryStore(asyncio.get_running_loop().time)
-    registry = Registry(settings, upstream_from(settings, simulator.url if simulator else None), jpeg, store)
+    registry: Registry | None = None
     try:
+        tools = Tools([*declared_tools(settings, profile), *await servers.open()], settings.tool_timeout_s)
+        upstream = upstream_from(settings, simulator.url if simulator else None)
+        registry = Registry(settings, upstream, jpeg, store, tools)
         yield build_doors(settings, registry)
     finally:
-        await registry.close()
+        if registry is not None:
+            await registry.close()
+        await servers.close()
         jpeg.close()
         if simulator is not None:
             await simulator.stop()
+
+
+def with_profile(settings: Settings, profile: Profile) -> Settings:
+    """The settings with what the profile says; what was set explicitly in the settings wins."""
+    said = {name: getattr(profile, name) for name in ("model", "voice", "system_instruction")}
+    chosen = {
+        name: value for name, value in said.items() if value is not None and name not in settings.model_fields_set
+    }
+    return settings.model_copy(update={**chosen, "tools": (*settings.tools, *profile.tools)})
+
+
+def declared_tools(settings: Settings, profile: Profile) -> list[Tool]:
+    """Tools of Python modules, HTTP tools and client tools; raises ConfigError."""
+    search = settings.profile.parent.resolve() if settings.profile else None
+    return [
+        *tools_of_modules(settings.tools, search),
+        *(http_tool(declared, settings.http_tool_hosts, os.environ) for declared in profile.http_tool),
+        *(client_tool(declared) for declared in profile.client_tool),
+    ]
 
 
 async def serve(settings: Settings, ready: Callable[[str], None], stop: asyncio.Event) -> None:

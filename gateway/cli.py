@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--config", type=Path, help="TOML file of settings (else GATEWAY_CONFIG)")
     serving.add_argument("--host", help="address to listen on (else GATEWAY_HOST)")
     serving.add_argument("--port", type=int, help="port to listen on (else GATEWAY_PORT)")
+    serving.add_argument("--profile", type=Path, help="TOML file of a persona with its tools (else GATEWAY_PROFILE)")
     serving.set_defaults(run=_serve)
 
     simulating = commands.add_parser("simulate", help="run the Gemini Live simulator alone")
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _load(options: argparse.Namespace) -> Settings:
-    given = {name: getattr(options, name, None) for name in ("host", "port")}
+    given = {name: getattr(options, name, None) for name in ("host", "port", "profile")}
     return load_settings(
         os.environ, options.config, {name: value for name, value in given.items() if value is not None}
     )

@@ -21,6 +21,8 @@ from gateway.session import Session
 from gateway.settings import Settings
 from gateway.store.store import Record, SessionStore
 from gateway.telemetry import metrics
+from gateway.tools.registry import Tools
+from gateway.tools.runner import Runner
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +32,17 @@ ID_BYTES = 16  # 128 random bits: an id is a capability (RFC 9725 §4.1 asks tha
 class Registry:
     """Creates, finds and ends sessions."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, jpeg: JpegWorker, store: SessionStore) -> None:
+    def __init__(
+        self, settings: Settings, upstream: Upstream, jpeg: JpegWorker, store: SessionStore, tools: Tools
+    ) -> None:
         self.node = secrets.token_hex(3)  # ids name their node, so that a front can find a session's owner
         self._settings = settings
         self._upstream = upstream
         self._jpeg = jpeg
         self._store = store
         self._breaker = Breaker()
+        self._tools = tools
+        self._runner = Runner(settings.tool_timeout_s, settings.tools_per_process, settings.tool_result_max_bytes)
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._closing = False
 
@@ -52,7 +58,16 @@ class Registry:
         if self._breaker.wait_s(asyncio.get_running_loop().time()):
             raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.")
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
-        session = Session(session_id, self._settings, self._upstream, self._jpeg, self._store, self._breaker)
+        session = Session(
+            session_id,
+            self._settings,
+            self._upstream,
+            self._jpeg,
+            self._store,
+            self._breaker,
+            self._tools,
+            self._runner,
+        )
         task = asyncio.create_task(session.run(), name=f"{session.label} session")
         self._sessions[session_id] = session, task
         task.add_done_callback(lambda _: self._forget(session_id))

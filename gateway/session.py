@@ -14,6 +14,7 @@ import itertools
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from gateway import __version__, events
 from gateway.errors import PeerGone, SessionNotFound, UpstreamError
@@ -21,6 +22,7 @@ from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
 from gateway.live.conversation import Conversation
+from gateway.live.messages import Declaration
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
@@ -32,6 +34,10 @@ from gateway.settings import Settings
 from gateway.store.store import Record, SessionStore
 from gateway.telemetry import metrics
 from gateway.telemetry.ttfab import Ttfab, TtfabClock, VideoCost
+from gateway.tools.calls import Asked, Calls
+from gateway.tools.registry import Tools
+from gateway.tools.runner import Runner
+from gateway.tools.tool import ToolContext
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +58,8 @@ class Session:
         jpeg: JpegWorker,
         store: SessionStore,
         breaker: Breaker,
+        tools: Tools,
+        runner: Runner,
     ) -> None:
         self.id = session_id
         self.label = session_id[:LABEL_CHARS]
@@ -65,12 +73,15 @@ class Session:
         summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
         self._conversation = Conversation(
             upstream,
-            setup_options(settings),
+            setup_options(settings, _declarations(tools)),
             self._on_conversation,
             policy=policy(settings),
             is_quiet=self._is_quiet,
             summarise=summariser.summarise,
             breaker=breaker,
+        )
+        self._calls = Calls(
+            tools, runner, settings.tools_per_session, self._conversation, self._tool_context, self._publish_call
         )
         self._peer: Peer | None = None
         self._activity = VoiceActivity()
@@ -117,6 +128,7 @@ class Session:
                 self._conversation.close()
                 if self._peer is not None:
                     await self._peer.close()
+                await self._calls.close()
                 await conversing
         except* Exception:
             logger.exception("session %s failed", self.label)
@@ -158,6 +170,10 @@ class Session:
         """Say something to the model in writing."""
         self._ttfab.begin("text", self._now_s)
         self._conversation.send_text(text)
+
+    def tool_result(self, call_id: str, result: Any) -> bool:
+        """The browser's answer to a client tool; False when nobody waits for it."""
+        return self._calls.client_result(call_id, result)
 
     def end(self, reason: EndReason, words: str = "") -> None:
         """End the session; only the first reason counts."""
@@ -205,10 +221,17 @@ class Session:
     def _on_link(self, event: live.ConversationEvent) -> None:
         match event:
             case live.LinkOpened(generation, how):
+                self._calls.link_opened(generation)
                 if generation > 1:
                     self._ttfab.begin("resume", self._now_s)
                 self.events.publish(events.server_message("link", generation=generation, how=how))
                 self.events.publish(events.bot_ready(__version__))
+            case live.ToolCalls(calls):
+                for number, call in enumerate(calls):
+                    # Vertex once sent calls without an id: one of ours then keeps them apart.
+                    self._calls.start(Asked(call.id or f"{self._turn}-{number}", call.name, call.args))
+            case live.ToolCallsCancelled(ids):
+                self._calls.cancel(ids)
             case live.LinkLost(reason, _):
                 self._playout.end_of_speech()  # what was being said never goes on; play what there is of it
                 self.events.publish(events.server_message("notice", code="link_lost", text=reason, level="warning"))
@@ -216,6 +239,15 @@ class Session:
                 self.events.publish(events.server_message("notice", code=code, text=text, level=level))
             case _:
                 logger.debug("session %s: %s", self.label, event)
+
+    def _tool_context(self) -> ToolContext:
+        frame = self.last_frame.jpeg if self.last_frame is not None else None
+        return ToolContext(
+            self.id, frame, lambda kind, facts: self.events.publish(events.server_message(kind, **facts))
+        )
+
+    def _publish_call(self, kind: str, data: dict[str, Any]) -> None:
+        self.events.publish(events.message(kind, data))
 
     def _turn_complete(self) -> None:
         self._playout.end_of_speech()
@@ -352,11 +384,16 @@ class Session:
             self.end(EndReason.SHUTDOWN)
         self._cancel_grace()
         self._conversation.close()
+        await self._calls.close()
         if self._peer is not None:
             await self._peer.close()
         await self._save()
         self._lifecycle.step(Trigger.RELEASED)
         self.events.close()
+
+
+def _declarations(tools: Tools) -> tuple[Declaration, ...]:
+    return tuple(Declaration(one.name, one.description, one.parameters, one.blocking) for one in tools)
 
 
 class _PeerOfSession:

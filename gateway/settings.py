@@ -133,6 +133,23 @@ class Settings(BaseSettings):
         600.0, ge=0, description="Seconds the transcript of an ended session can still be fetched."
     )
 
+    # Tools
+    profile: Path | None = Field(
+        None, description="TOML file of a persona: model, voice, instruction and tools (docs/tools.md)."
+    )
+    tools: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Python modules whose `@tool` functions the model may call, comma-separated."
+    )
+    http_tool_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hosts that the HTTP tools of a profile may ask, comma-separated."
+    )
+    tool_timeout_s: float = Field(8.0, gt=0, description="Seconds a call may take, where the tool does not say.")
+    tools_per_session: int = Field(4, ge=1, description="Calls of one session at once; more wait.")
+    tools_per_process: int = Field(32, ge=1, description="Calls of all sessions at once; more wait.")
+    tool_result_max_bytes: int = Field(
+        16_384, ge=256, description="Largest result the model is told; a larger one is told as an error."
+    )
+
     # The picture
     video_fps_min: float = Field(1.0, gt=0, le=30, description="Frames a second sent to the model of a still picture.")
     video_fps_max: float = Field(
@@ -158,10 +175,13 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("cors_origins"), str):
-            parts = (part.strip() for part in values["cors_origins"].split(","))
-            values = {**values, "cors_origins": tuple(part for part in parts if part)}
-        return values
+        if not isinstance(values, dict):
+            return values
+        split = {}
+        for name in ("cors_origins", "tools", "http_tool_hosts"):
+            if isinstance(values.get(name), str):
+                split[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
+        return {**values, **split}
 
     @model_validator(mode="after")
     def _fps_in_order(self) -> Settings:

@@ -13,9 +13,10 @@ import numpy as np
 from gateway.live import events as live
 from gateway.live import messages
 from gateway.live.breaker import Breaker
-from gateway.live.conversation import Conversation, Summarise
+from gateway.live.conversation import Conversation
 from gateway.live.link import Link, LinkEnded
-from gateway.live.messages import SetupOptions
+from gateway.live.memory import Summarise
+from gateway.live.messages import Declaration, SetupOptions
 from gateway.live.policy import Policy
 from gateway.live.recovery import Ending
 from gateway.live.upstream import Upstream
@@ -100,6 +101,7 @@ async def talk(
     breaker: Breaker | None = None,
     is_quiet: Callable[[], bool] = lambda: True,
     flavour: str | None = None,
+    functions: tuple[Declaration, ...] = (),
 ) -> AsyncIterator[Talk]:
     """A conversation with a model to which these things happen; on whichever clock the loop has."""
     simulator = Simulator(flavour, faults)
@@ -127,7 +129,7 @@ async def talk(
     more = {"summarise": summarise} if summarise else {}
     conversation = Conversation(
         Upstream("ws://nowhere", model, 20.0),
-        SetupOptions("Be brief."),
+        SetupOptions("Be brief.", functions=functions),
         lambda event: happened.append((loop.time(), event)),
         policy=policy,
         is_quiet=is_quiet,

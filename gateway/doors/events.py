@@ -95,6 +95,11 @@ def _command(session: Session, text: str) -> events.Message | None:
             if not isinstance(content, str) or not content.strip() or len(content) > TEXT_MAX_CHARS:
                 return _refusal(message_id, f"send-text needs data.content: 1 to {TEXT_MAX_CHARS} characters.")
             session.send_text(content)
+        case "llm-function-call-result":
+            data = command.get("data")
+            call_id = data.get("tool_call_id") if isinstance(data, dict) else None
+            if not isinstance(call_id, str) or not session.tool_result(call_id, data.get("result")):
+                return _refusal(message_id, "No function call waits for this result.")
         case "disconnect-bot":
             session.end(EndReason.USER)
         case _:

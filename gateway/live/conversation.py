@@ -11,24 +11,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import Any, Literal
 
 from gateway.errors import UpstreamQuota
 from gateway.live import messages
 from gateway.live.breaker import Breaker
-from gateway.live.context import ContextMeter
 from gateway.live.events import ConversationEvent, FrameSent, LinkLost, LinkOpened, LinkOpening, Notice
 from gateway.live.exchange import Exchange, LinkLeft
 from gateway.live.link import Link, LinkEnded, open_link
+from gateway.live.memory import Memory, Summarise, extract_only
 from gateway.live.messages import SetupOptions
 from gateway.live.outbox import Audio, FrameToSend, Outbox, Outgoing
 from gateway.live.policy import Policy
 from gateway.live.recovery import GRPC_STATUS, POISONED_S, Ending, How, Situation, reaction
 from gateway.live.rotation import Rotation
-from gateway.live.seed import ASK_AGAIN, extract, instruction, unanswered
-from gateway.live.transcript import Transcript, Turn
+from gateway.live.seed import ASK_AGAIN, unanswered
+from gateway.live.toolgate import ToolGate
+from gateway.live.transcript import Transcript
 from gateway.live.upstream import Upstream
 from gateway.live.watchdog import Alarm, Remedy, Watchdog
 from gateway.telemetry import metrics
@@ -38,15 +40,10 @@ logger = logging.getLogger(__name__)
 REOPEN_SETUP_S = 5.0  # a healthy setup takes less than one second; in a call nobody waits for twenty
 LAST_WORDS_S = 2.0  # after `goAway` an answer may still come, but the service was also seen to fall silent
 STABLE_S = 10.0  # a link that lived this long was a good one: failures are counted anew
-RUNG_TURNS, RUNG_SUMMARY = 0, 1  # what a seed is made of
-KEPT_TURNS = 6  # told in full to a link whose context was renewed; what is older is told in short
 
 Connect = Callable[[Upstream, str], AbstractAsyncContextManager[tuple[Link, list[messages.ServerEvent]]]]
-Summarise = Callable[[Sequence[Turn], str], Awaitable[str]]
-
-
-async def _extract(turns: Sequence[Turn], before: str) -> str:
-    return extract(turns, before)
+Json = dict[str, Any]
+Scheduling = Literal["WHEN_IDLE", "INTERRUPT", "SILENT"]
 
 
 class Conversation:
@@ -63,17 +60,16 @@ class Conversation:
         *,
         policy: Policy | None = None,
         is_quiet: Callable[[], bool] = lambda: True,
-        summarise: Summarise = _extract,
+        summarise: Summarise = extract_only,
         breaker: Breaker | None = None,
         connect: Connect = open_link,
     ) -> None:
-        self.transcript = Transcript()
+        self._policy = policy = policy or Policy()
         self._upstream = upstream
         self._options = options
         self._on_event = on_event
-        self._policy = policy = policy or Policy()
         self._is_quiet = is_quiet
-        self._summarise = summarise
+        self._memory = Memory(policy.context_budget_tokens, summarise, policy.rehydrate_with)
         self._breaker = breaker or Breaker()
         self._connect = connect
         self._outbox = Outbox()
@@ -81,16 +77,12 @@ class Conversation:
         self._closing = asyncio.Event()
         self._watchdog = Watchdog(policy.answer_s, policy.more_s)
         self._rotation = Rotation()
-        self._meter = ContextMeter(policy.context_budget_tokens)
-        self._summary = ""
-        self._summarised_turns = 0  # turns up to this number are in the summary
         self._summarising: asyncio.Task[None] | None = None
         self._renewing = False  # the summary is there: the next link is a fresh one that knows it
         self._history: str | None = None  # what the next link is told as content
         self._handle: str | None = None
         self._handle_is_stale = False  # the service says: to resume now would lose what is going on
         self._how: How = "fresh"
-        self._rung = RUNG_TURNS
         self._generation = 0
         self._failures = 0
         self._deaths_after_resume = 0
@@ -101,8 +93,13 @@ class Conversation:
         self._sounded = False  # the model was heard on the present link
         self._message_s = 0.0  # when the service last said anything at all
         self._user_speaks = False
-        self._pending_calls: set[str] = set()
+        self._tools = ToolGate(upstream.model, options)
         self._newest_frame: FrameToSend | None = None
+
+    @property
+    def transcript(self) -> Transcript:
+        """What was said."""
+        return self._memory.transcript
 
     async def run(self) -> None:
         """Hold the conversation; returns after `close`, raises UpstreamError when it cannot be held any more."""
@@ -120,6 +117,8 @@ class Conversation:
 
     def send_audio(self, pcm: bytes) -> None:
         """16 kHz mono s16le, 20 to 100 ms of it."""
+        if self._tools.is_closed(self._now_s):
+            return
         dropped_ms = self._outbox.dropped_audio_ms
         self._outbox.put_audio(pcm, self._now_s)
         metrics.AUDIO_DROPPED_MS.inc(self._outbox.dropped_audio_ms - dropped_ms)
@@ -133,8 +132,10 @@ class Conversation:
 
     def send_frame(self, frame_id: int, jpeg: bytes) -> None:
         """The newest frame; one that still waits is replaced. `FrameSent` tells when it went."""
-        metrics.FRAMES_REPLACED.inc(self._outbox.has_frame)
         self._newest_frame = FrameToSend(frame_id, jpeg)
+        if self._tools.is_closed(self._now_s):
+            return
+        metrics.FRAMES_REPLACED.inc(self._outbox.has_frame)
         self._outbox.put_frame(frame_id, jpeg)
         self._outbox_filled.set()
 
@@ -142,6 +143,20 @@ class Conversation:
         """A turn of the person in writing."""
         self.transcript.typed(text)
         self._say(text)
+
+    def answer_tool(self, call_id: str, name: str, response: Json, scheduling: Scheduling) -> None:
+        """The response to a call of the present link."""
+        self._memory.tool(name, response)
+        waits = self._tools.waits_for(name)
+        self._outbox.put_control(messages.tool_response(call_id, name, response, None if waits else scheduling))
+        self._outbox_filled.set()
+        self._tools.over([call_id])
+        if waits or scheduling != "SILENT":
+            self._watchdog.user_ended(self._now_s)
+
+    def tell_tool(self, name: str, response: Json) -> None:
+        """A result whose link is gone: the model is told in words."""
+        self._say(f"(The result of the function you called before the break: {self._memory.tool(name, response)})")
 
     def user_started(self) -> None:
         """The person began to speak."""
@@ -202,10 +217,9 @@ class Conversation:
         """How the next link is opened."""
         if not self._generation:
             return "fresh"
-        has_words = bool(self.transcript.turns() or self._summary)
-        if self._handle is not None and not (self._handle_is_stale and has_words):
+        if self._handle is not None and (self._memory.is_empty or not self._handle_is_stale):
             return "resumed"
-        return "rehydrated" if has_words else "fresh"
+        return "fresh" if self._memory.is_empty else "rehydrated"
 
     async def _hold_link(self) -> None:
         """One link from its opening to its end, which is always an exception."""
@@ -226,19 +240,8 @@ class Conversation:
         self._handle = self._history = None
         if self._how == "fresh":
             return messages.setup(self._upstream.model, self._options)
-        turns = [turn for turn in self.transcript.turns() if turn.number > self._summarised_turns]
-        told, summary = turns, self._summary
-        if self._rung >= RUNG_SUMMARY:
-            told, summary = turns[-1:], extract(turns[:-1], summary)
-        if self._policy.rehydrate_with == "content" and not summary:
-            history = messages.history(self._upstream.model, _as_content(told))
-            if history is not None:
-                self._history = history
-                self._meter.restart(history)
-                return messages.setup(self._upstream.model, self._options, history=True)
-        seeded = instruction(self._options.system_instruction, summary, told)
-        self._meter.restart(seeded)
-        return messages.setup(self._upstream.model, replace(self._options, system_instruction=seeded))
+        setup, self._history = self._memory.setup(self._upstream.model, self._options)
+        return setup
 
     def _link_opened(self) -> None:
         self._opened_s = self._now_s
@@ -246,9 +249,9 @@ class Conversation:
         self._rotation = Rotation()
         self._breaker.success()
         self._handle_is_stale = False
-        self._pending_calls.clear()  # their ids are unknown to the new link
+        self._tools.reset()  # their ids are unknown to the new link
         self._sounded = False
-        self._rung = RUNG_TURNS
+        self._memory.tells_less = False
         self._renewing = False
         logger.info("link %d is open (%s)", self._generation, self._how)
         metrics.LINKS_OPENED.labels(self._how).inc()
@@ -275,7 +278,7 @@ class Conversation:
         self._failures = 1 if lived_s >= STABLE_S else self._failures + 1
         died_early = self._how == "resumed" and lived_s < POISONED_S and ended.ending.phase != "connect"
         self._deaths_after_resume = self._deaths_after_resume + 1 if died_early else 0
-        situation = Situation(self._failures, self._how, self._deaths_after_resume, self._rung >= RUNG_SUMMARY)
+        situation = Situation(self._failures, self._how, self._deaths_after_resume, self._memory.tells_less)
         react = reaction(ended.ending, situation, random.random())
         logger.warning("link %d ended: %s", self._generation, ended)
         metrics.LINKS_ENDED.labels(metrics.close_code_label(ended.ending.code, ended.ending.http_status)).inc()
@@ -288,7 +291,7 @@ class Conversation:
         if not react.keep_media:
             self._outbox.forget_media()
         if react.shorter_seed:
-            self._rung = RUNG_SUMMARY
+            self._memory.tells_less = True
         wait_s = max(react.retry_in_s, self._breaker.wait_s(self._now_s))
         self._on_event(LinkLost(react.error.user_message, wait_s))
         await asyncio.sleep(react.retry_in_s)
@@ -353,12 +356,13 @@ class Conversation:
             case messages.GenerationComplete():
                 self._generating = False
             case messages.UsageReport(prompt_tokens=prompt) if prompt > 0:
-                self._meter.report(event.total_tokens)
+                self._memory.meter.report(event.total_tokens)
             case messages.ToolCalls(calls):
-                self._pending_calls.update(call.id for call in calls if call.id)
+                if self._tools.called(calls, self._now_s):
+                    self._outbox.forget_media()
                 self._watchdog.tool_call()
             case messages.ToolCallsCancelled(ids):
-                self._pending_calls.difference_update(ids)
+                self._tools.over(ids)
 
     def _turn_over(self) -> None:
         self.transcript.end_turn()
@@ -378,9 +382,9 @@ class Conversation:
     def _sent(self, outgoing: Outgoing) -> None:
         match outgoing:
             case Audio(pcm):
-                self._meter.audio(pcm)
+                self._memory.meter.audio(pcm)
             case FrameToSend(frame_id):
-                self._meter.frame()
+                self._memory.meter.frame()
                 self._on_event(FrameSent(frame_id))
 
     # The regular look
@@ -388,7 +392,7 @@ class Conversation:
     @property
     def _quiet(self) -> bool:
         """True when a change of link loses nothing and nobody notices it."""
-        model_busy = self._generating or self._in_turn or self._handle_is_stale or bool(self._pending_calls)
+        model_busy = self._generating or self._in_turn or self._handle_is_stale or self._tools.has_calls
         return not (model_busy or self._user_speaks or self._watchdog.is_waiting) and self._is_quiet()
 
     def _look(self, now_s: float) -> None:
@@ -398,7 +402,7 @@ class Conversation:
             raise LinkLeft("renew" if self._renewing else "go_away", keep_handle=not self._renewing)
         if (alarm := self._watchdog.due(now_s)) is not None:
             self._remedy(alarm)
-        if self._meter.over_budget and self._summarising is None and self.transcript.turns():
+        if self._memory.meter.over_budget and self._summarising is None and self.transcript.turns():
             self._summarising = asyncio.create_task(self._summarise_now(), name="summary")
 
     def _remedy(self, alarm: Alarm) -> None:
@@ -421,21 +425,7 @@ class Conversation:
 
     async def _summarise_now(self) -> None:
         """Summarise what was said, and let the link be changed for a fresh one that knows it."""
-        turns = [turn for turn in self.transcript.turns() if turn is not self.transcript.open]
-        new = [turn for turn in turns if turn.number > self._summarised_turns]
-        older, kept = new[:-KEPT_TURNS], new[-KEPT_TURNS:]
-        if older:
-            self._summary = await self._summarise(older, self._summary)
-            self._summarised_turns = older[-1].number
-        logger.info("the context is renewed: %d turns in short, %d in full", self._summarised_turns, len(kept))
+        await self._memory.condense()
         self._summarising = None
         self._renewing = True
         self._rotation.renew()
-
-
-def _as_content(turns: Sequence[Turn]) -> list[tuple[str, str]]:
-    """Turns as (role, text)."""
-    said = []
-    for turn in turns:
-        said += [("user", turn.user.strip()), ("model", turn.model.strip())]
-    return [(role, text) for role, text in said if text]

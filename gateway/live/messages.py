@@ -25,6 +25,16 @@ SILENCE_MS = 500  # how long the model waits for the person to go on; shorter cu
 
 
 @dataclass(frozen=True, slots=True)
+class Declaration:
+    """A function the model may call; `parameters` is an OpenAPI schema."""
+
+    name: str
+    description: str
+    parameters: Json
+    blocking: bool = False  # the conversation waits for it, where the model can do otherwise
+
+
+@dataclass(frozen=True, slots=True)
 class SetupOptions:
     """What an operator chooses of a `setup`."""
 
@@ -32,6 +42,7 @@ class SetupOptions:
     voice: str | None = None
     # Without compression a session with video ends after 2 minutes, as documented, and every turn bills all of it.
     compression_trigger_tokens: int = 48_000
+    functions: tuple[Declaration, ...] = ()
 
 
 def setup(model: str, options: SetupOptions, handle: str | None = None, *, history: bool = False) -> str:
@@ -69,6 +80,8 @@ def setup(model: str, options: SetupOptions, handle: str | None = None, *, histo
     }
     if options.system_instruction:
         fields["systemInstruction"] = {"parts": [{"text": options.system_instruction}]}
+    if options.functions:
+        fields["tools"] = [{"functionDeclarations": [_declaration(model, one) for one in options.functions]}]
     if history and capabilities(model).history == "announced":
         fields["historyConfig"] = {"initialHistoryInClientContent": True}
     return _encode({"setup": fields})
@@ -82,6 +95,29 @@ def history(model: str, turns: Sequence[tuple[str, str]]) -> str | None:
     contents = [{"role": role, "parts": [{"text": text}]} for role, text in turns]
     # An announced history is complete at once; elsewhere the service waits for the turn that follows.
     return _encode({"clientContent": {"turns": contents, "turnComplete": takes == "announced"}})
+
+
+def blocks(model: str, function: Declaration) -> bool:
+    """Whether the conversation waits for a call of this function: media meanwhile ends the call, or the link."""
+    able = capabilities(model)
+    return not able.async_tools or (function.blocking and able.blocking_tools)
+
+
+def _declaration(model: str, function: Declaration) -> Json:
+    declared: Json = {"name": function.name, "description": function.description}
+    if function.parameters.get("properties"):
+        declared["parameters"] = function.parameters
+    if capabilities(model).async_tools:  # others refuse the field
+        declared["behavior"] = "BLOCKING" if blocks(model, function) else "NON_BLOCKING"
+    return declared
+
+
+def tool_response(call_id: str, name: str, response: Json, scheduling: str | None) -> str:
+    """The answer to a call; `scheduling` only where the model does not wait for it."""
+    answer: Json = {"id": call_id, "name": name, "response": response}
+    if scheduling is not None:
+        answer["scheduling"] = scheduling
+    return _encode({"toolResponse": {"functionResponses": [answer]}})
 
 
 def audio(pcm: bytes) -> str:

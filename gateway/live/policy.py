@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.live.messages import SetupOptions
+from gateway.live.messages import Declaration, SetupOptions
 from gateway.live.watchdog import ANSWER_S, MORE_S
 from gateway.settings import Settings
 
@@ -24,10 +24,10 @@ class Policy:
     rehydrate_with: Literal["instruction", "content"] = "instruction"
 
 
-def setup_options(settings: Settings) -> SetupOptions:
+def setup_options(settings: Settings, functions: tuple[Declaration, ...] = ()) -> SetupOptions:
     """What these settings choose of a setup. Gemini's own compression is the net below ours."""
     trigger_tokens = settings.context_budget_tokens * 6 // 5
-    return SetupOptions(settings.system_instruction, settings.voice, trigger_tokens)
+    return SetupOptions(settings.system_instruction, settings.voice, trigger_tokens, functions)
 
 
 def policy(settings: Settings) -> Policy:

@@ -70,6 +70,7 @@ class Connection:
         self._answering: asyncio.Task[None] | None = None
         self._flow = Flow(socket)
         self._calls: dict[str, str] = {}
+        self._call_count = 0
         self._blocked_since_s: float | None = None
         self._poisoned = False
         self._chores: set[asyncio.Task[None]] = set()
@@ -321,14 +322,18 @@ class Connection:
 
     # Tools
 
-    async def _call_tool(self, name: str, args: Json) -> None:
-        call_id = self._flavour.call_id.format(len(self.heard.messages) + len(self._calls) + 1)
-        self._calls[call_id] = name
+    async def _call_tools(self, wanted: list[tuple[str, Json]]) -> None:
         behaviours = {declared.get("name"): declared.get("behavior") for declared in wire.declarations(self._setup)}
         default = "BLOCKING" if self._flavour.blocking_tools else "NON_BLOCKING"
-        if (behaviours.get(name) or default) == "BLOCKING":
-            self._blocked_since_s = self._loop.time()
-        await self._send({"toolCall": {"functionCalls": [{"id": call_id, "name": name, "args": args}]}})
+        calls = []
+        for name, args in wanted:
+            self._call_count += 1
+            call_id = self._flavour.call_id.format(self.heard.number * 1000 + self._call_count)
+            self._calls[call_id] = name
+            calls.append({"id": call_id, "name": name, "args": args})
+            if (behaviours.get(name) or default) == "BLOCKING":
+                self._blocked_since_s = self._loop.time()
+        await self._send({"toolCall": {"functionCalls": calls}})
         if self._flavour.vertex:
             await self._send_turn_complete(usage=False)  # the answer is a turn of its own
         await self._faults("tool")
@@ -392,7 +397,8 @@ class Connection:
                 self._flow.hold_back()  # the service is seen silent between goAway and its end
                 self._chore(self._deadline(fault.time_left_s))
             case "tool_call":
-                await self._call_tool(fault.name, fault.args)
+                also = [(str(more.get("name", "")), dict(more.get("args", {}))) for more in fault.also]
+                await self._call_tools([(fault.name, fault.args), *also])
             case "error":
                 await self._send({"error": {"code": fault.code, "message": fault.reason, "status": "INTERNAL"}})
             case "poison":

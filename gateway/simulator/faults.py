@@ -72,6 +72,7 @@ class Fault(BaseModel):
     times: int = Field(1, ge=1, le=100)  # interrupted
     name: str = "look_up"  # tool_call
     args: dict[str, Any] = Field(default_factory=dict)  # tool_call
+    also: tuple[dict[str, Any], ...] = ()  # tool_call: more calls in the same message, as {"name", "args"}
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Fault:

@@ -41,6 +41,13 @@ TTFAB_S = Histogram(
     buckets=(0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
     registry=REGISTRY,
 )
+TOOL_CALLS = Counter("gateway_tool_calls", "Functions the model called.", ["outcome"], registry=REGISTRY)
+TOOL_S = Histogram(
+    "gateway_tool_seconds",
+    "How long a called function took.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 8.0),
+    registry=REGISTRY,
+)
 SUMMARIES = Counter("gateway_summaries", "Summaries of conversations.", ["by"], registry=REGISTRY)
 
 

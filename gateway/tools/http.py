@@ -1,0 +1,89 @@
+"""Tools that are HTTP requests, for people who do not write Python.
+
+Owns the request: allowed hosts, bounds, and the secret header. It must not know profiles' files or calls.
+**Invariant: no host is asked that was not listed, no redirect is followed, and no more than `BODY_MAX_BYTES` is read.**
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from gateway.errors import ConfigError
+from gateway.tools.profile import HttpTool
+from gateway.tools.schema import openapi
+from gateway.tools.tool import Json, Tool, ToolContext, check_name
+
+BODY_MAX_BYTES = 64 * 1024  # what can be told is bounded far below
+
+
+def http_tool(declared: HttpTool, hosts: Collection[str], env: Mapping[str, str]) -> Tool:
+    """The tool of a declaration; raises ConfigError."""
+    parts = urlsplit(declared.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"The URL of the tool {declared.name} is not one: {declared.url!r}.")
+    if parts.hostname not in hosts:
+        raise ConfigError(
+            f"The tool {declared.name} asks {parts.hostname}, which is not listed: add it to GATEWAY_HTTP_TOOL_HOSTS."
+        )
+    headers = {"Accept": "application/json"}
+    if declared.secret_header and declared.secret_env:
+        headers[declared.secret_header] = _secret(declared.secret_env, declared.name, env)
+
+    async def call(args: Json, _: ToolContext) -> Any:
+        return await _request(declared, headers, args)
+
+    return Tool(
+        check_name(declared.name),
+        declared.description,
+        openapi(declared.parameters, declared.name),
+        call,
+        declared.timeout_s,
+        declared.blocking,
+        declared.scheduling,
+        declared.show_arguments,
+    )
+
+
+async def _request(declared: HttpTool, headers: Mapping[str, str], args: Json) -> Any:
+    in_query = declared.method in ("GET", "DELETE")
+    arguments: dict[str, Any] = (
+        {"params": {name: _plain(value) for name, value in args.items()}} if in_query else {"json": args}
+    )
+    async with (
+        aiohttp.ClientSession(auto_decompress=False, trust_env=False) as client,
+        client.request(declared.method, declared.url, headers=headers, allow_redirects=False, **arguments) as response,
+    ):
+        body = await response.content.read(BODY_MAX_BYTES + 1)
+        if response.status >= 300:
+            return {"error": f"{declared.name} was answered with HTTP {response.status}."}
+        if len(body) > BODY_MAX_BYTES:
+            return {"error": f"The answer of {declared.name} has more than {BODY_MAX_BYTES} bytes."}
+    text = body.decode(errors="replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _secret(variable: str, tool_name: str, env: Mapping[str, str]) -> str:
+    if env.get(variable):
+        return env[variable]
+    path = env.get(f"{variable}_FILE")
+    if path:
+        try:
+            secret = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"{variable}_FILE={path} cannot be read: {error.strerror}.") from None
+        if secret:
+            return secret
+    raise ConfigError(f"The tool {tool_name} needs the secret {variable} (or {variable}_FILE) in the environment.")
