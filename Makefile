@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ soak: $(VENV)/.dev  ## Half an hour of virtual calls with random faults
 
 bench-faults: $(VENV)/.dev  ## What each fault of the Gemini leg costs
 	$(BIN)/python -m bench.faults
+
+bench-tools: $(VENV)/.dev  ## What a function call costs
+	$(BIN)/python -m bench.tools
 
 docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md

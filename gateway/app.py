@@ -24,7 +24,7 @@ from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
 from gateway.tools.http import http_tool
 from gateway.tools.mcp import McpServers
-from gateway.tools.profile import Profile, read_profile
+from gateway.tools.profile import Profile, mcp_servers, read_profile
 from gateway.tools.registry import Tools, client_tool, tools_of_modules
 from gateway.tools.tool import Tool
 
@@ -36,13 +36,13 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     Raises ConfigError when the settings must not start.
     """
     settings.check_start()
-    simulator: Simulator | None = None
-    if settings.effective_upstream == "simulator" and settings.upstream_url is None:
-        simulator = Simulator(remember=False)
-        await simulator.start()
     profile = read_profile(settings.profile) if settings.profile else Profile()
     settings = with_profile(settings, profile)
-    servers = McpServers(profile.mcp)
+    simulator: Simulator | None = None
+    if settings.effective_upstream == "simulator" and settings.upstream_url is None:
+        simulator = Simulator(script=settings.simulator_script, remember=False)
+        await simulator.start()
+    servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)))
     jpeg = JpegWorker()
     store = MemoryStore(asyncio.get_running_loop().time)
     registry: Registry | None = None

@@ -22,7 +22,7 @@ from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
 from gateway.live.conversation import Conversation
-from gateway.live.messages import Declaration
+from gateway.live.messages import UNNAMED, Declaration
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
@@ -73,7 +73,7 @@ class Session:
         summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
         self._conversation = Conversation(
             upstream,
-            setup_options(settings, _declarations(tools)),
+            setup_options(settings, declarations(tools)),
             self._on_conversation,
             policy=policy(settings),
             is_quiet=self._is_quiet,
@@ -89,6 +89,7 @@ class Session:
         self._ttfab = TtfabClock()
         self._video_cost = VideoCost()
         self._frame_ids = itertools.count(1)
+        self._unnamed_calls = itertools.count(1)
         self._unsent_frames: dict[int, Frame] = {}
         self._user_words = ""
         self._turn = 1
@@ -227,9 +228,9 @@ class Session:
                 self.events.publish(events.server_message("link", generation=generation, how=how))
                 self.events.publish(events.bot_ready(__version__))
             case live.ToolCalls(calls):
-                for number, call in enumerate(calls):
-                    # Vertex once sent calls without an id: one of ours then keeps them apart.
-                    self._calls.start(Asked(call.id or f"{self._turn}-{number}", call.name, call.args))
+                for call in calls:
+                    call_id = call.id or f"{UNNAMED}{next(self._unnamed_calls)}"
+                    self._calls.start(Asked(call_id, call.name, call.args))
             case live.ToolCallsCancelled(ids):
                 self._calls.cancel(ids)
             case live.LinkLost(reason, _):
@@ -247,6 +248,8 @@ class Session:
         )
 
     def _publish_call(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "llm-function-call-stopped" and not data["cancelled"]:
+            self._ttfab.begin("tool", self._now_s)
         self.events.publish(events.message(kind, data))
 
     def _turn_complete(self) -> None:
@@ -392,7 +395,8 @@ class Session:
         self.events.close()
 
 
-def _declarations(tools: Tools) -> tuple[Declaration, ...]:
+def declarations(tools: Tools) -> tuple[Declaration, ...]:
+    """What the model is told of the tools."""
     return tuple(Declaration(one.name, one.description, one.parameters, one.blocking) for one in tools)
 
 

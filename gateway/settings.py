@@ -133,6 +133,10 @@ class Settings(BaseSettings):
         600.0, ge=0, description="Seconds the transcript of an ended session can still be fetched."
     )
 
+    simulator_script: Path | None = Field(
+        None, description="TOML file of what happens to calls with the embedded simulator (docs/simulator.md)."
+    )
+
     # Tools
     profile: Path | None = Field(
         None, description="TOML file of a persona: model, voice, instruction and tools (docs/tools.md)."
@@ -142,6 +146,9 @@ class Settings(BaseSettings):
     )
     http_tool_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts that the HTTP tools of a profile may ask, comma-separated."
+    )
+    mcp_servers: tuple[dict[str, Any], ...] = Field(
+        (), description='Servers of the Model Context Protocol, JSON: `[{"name":…,"command":[…]}]` or with `url`.'
     )
     tool_timeout_s: float = Field(8.0, gt=0, description="Seconds a call may take, where the tool does not say.")
     tools_per_session: int = Field(4, ge=1, description="Calls of one session at once; more wait.")

@@ -16,12 +16,17 @@ from gateway.live.breaker import Breaker
 from gateway.live.conversation import Conversation
 from gateway.live.link import Link, LinkEnded
 from gateway.live.memory import Summarise
-from gateway.live.messages import Declaration, SetupOptions
+from gateway.live.messages import SetupOptions
 from gateway.live.policy import Policy
 from gateway.live.recovery import Ending
 from gateway.live.upstream import Upstream
+from gateway.session import declarations
 from gateway.simulator import Fault, Simulator
 from gateway.simulator.pipe import pipe
+from gateway.tools.calls import Asked, Calls
+from gateway.tools.registry import Tools
+from gateway.tools.runner import Runner
+from gateway.tools.tool import Tool, ToolContext
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 TONE = (6000 * np.sin(2 * np.pi * 300 * np.arange(16_000) / 16_000)).astype("<i2").tobytes()
@@ -37,6 +42,8 @@ class Talk:
     simulator: Simulator
     running: asyncio.Task[None]
     happened: list[tuple[float, live.ConversationEvent]] = field(default_factory=list)
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # to the browser, of function calls
+    calls: Calls | None = None
 
     def all(self, kind: type) -> list[Any]:
         """The events of a kind."""
@@ -101,7 +108,7 @@ async def talk(
     breaker: Breaker | None = None,
     is_quiet: Callable[[], bool] = lambda: True,
     flavour: str | None = None,
-    functions: tuple[Declaration, ...] = (),
+    tools: Sequence[Tool] = (),
 ) -> AsyncIterator[Talk]:
     """A conversation with a model to which these things happen; on whichever clock the loop has."""
     simulator = Simulator(flavour, faults)
@@ -127,21 +134,43 @@ async def talk(
     happened: list[tuple[float, live.ConversationEvent]] = []
     loop = asyncio.get_running_loop()
     more = {"summarise": summarise} if summarise else {}
+
+    def take(event: live.ConversationEvent) -> None:
+        happened.append((loop.time(), event))
+        match event:
+            case live.LinkOpened(generation):
+                calls.link_opened(generation)
+            case live.ToolCalls(wanted):
+                for call in wanted:
+                    calls.start(Asked(call.id or "unnamed-1", call.name, call.args))
+            case live.ToolCallsCancelled(ids):
+                calls.cancel(ids)
+
     conversation = Conversation(
         Upstream("ws://nowhere", model, 20.0),
-        SetupOptions("Be brief.", functions=functions),
-        lambda event: happened.append((loop.time(), event)),
+        SetupOptions("Be brief.", functions=declarations(Tools(tools))),
+        take,
         policy=policy,
         is_quiet=is_quiet,
         breaker=breaker,
         connect=connect,  # type: ignore[arg-type]
         **more,
     )
+    told: list[tuple[str, dict[str, Any]]] = []
+    calls = Calls(
+        Tools(tools),
+        Runner(timeout_s=8.0, concurrent_max=8, result_max_bytes=16_384),
+        4,
+        conversation,
+        lambda: ToolContext("session", b"jpeg", lambda kind, facts: told.append((kind, facts))),
+        lambda kind, data: told.append((kind, data)),
+    )
     running = asyncio.create_task(conversation.run())
     try:
-        yield Talk(conversation, simulator, running, happened)
+        yield Talk(conversation, simulator, running, happened, told, calls)
     finally:
         conversation.close()
+        await calls.close()
         await asyncio.gather(running, return_exceptions=True)
         for task in serving:
             task.cancel()

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 INPUT_MIME_TYPE = "audio/pcm;rate=16000"
 OUTPUT_HZ = 24_000
+UNNAMED = "unnamed-"  # ids of ours for calls that the service gave none, as Vertex once did
 SILENCE_MS = 500  # how long the model waits for the person to go on; shorter cuts people off, longer feels slow
 
 
@@ -115,6 +116,8 @@ def _declaration(model: str, function: Declaration) -> Json:
 def tool_response(call_id: str, name: str, response: Json, scheduling: str | None) -> str:
     """The answer to a call; `scheduling` only where the model does not wait for it."""
     answer: Json = {"id": call_id, "name": name, "response": response}
+    if call_id.startswith(UNNAMED):
+        del answer["id"]
     if scheduling is not None:
         answer["scheduling"] = scheduling
     return _encode({"toolResponse": {"functionResponses": [answer]}})

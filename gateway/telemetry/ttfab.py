@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-Trigger = Literal["speech", "text", "resume"]
+Trigger = Literal["speech", "text", "tool", "resume"]
 
 SAMPLES_MAX = 60
 SAMPLES_LEAST = 12  # below this a slope is chance

@@ -83,7 +83,8 @@ class Calls:
     def cancel(self, call_ids: tuple[str, ...]) -> None:
         """The model does not want these any more."""
         for call_id in call_ids:
-            if self._ledger.cancel(call_id) and (task := self._tasks.get(call_id)) is not None:
+            started_id = self._ledger.cancel(call_id)
+            if started_id is not None and (task := self._tasks.get(started_id)) is not None:
                 task.cancel()
 
     def client_result(self, call_id: str, result: Any) -> bool:

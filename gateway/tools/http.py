@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ import aiohttp
 from gateway.errors import ConfigError
 from gateway.tools.profile import HttpTool
 from gateway.tools.schema import openapi
+from gateway.tools.secret import secret
 from gateway.tools.tool import Json, Tool, ToolContext, check_name
 
 BODY_MAX_BYTES = 64 * 1024  # what can be told is bounded far below
@@ -33,7 +33,7 @@ def http_tool(declared: HttpTool, hosts: Collection[str], env: Mapping[str, str]
         )
     headers = {"Accept": "application/json"}
     if declared.secret_header and declared.secret_env:
-        headers[declared.secret_header] = _secret(declared.secret_env, declared.name, env)
+        headers[declared.secret_header] = secret(declared.secret_env, f"The tool {declared.name}", env)
 
     async def call(args: Json, _: ToolContext) -> Any:
         return await _request(declared, headers, args)
@@ -73,17 +73,3 @@ async def _request(declared: HttpTool, headers: Mapping[str, str], args: Json) -
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _secret(variable: str, tool_name: str, env: Mapping[str, str]) -> str:
-    if env.get(variable):
-        return env[variable]
-    path = env.get(f"{variable}_FILE")
-    if path:
-        try:
-            secret = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigError(f"{variable}_FILE={path} cannot be read: {error.strerror}.") from None
-        if secret:
-            return secret
-    raise ConfigError(f"The tool {tool_name} needs the secret {variable} (or {variable}_FILE) in the environment.")

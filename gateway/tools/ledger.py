@@ -33,16 +33,15 @@ class Delivery(Enum):
 
 @dataclass(slots=True)
 class Entry:
-    """One call."""
+    """One call; a repetition of it on another link is the same entry under one more id."""
 
-    call_id: str
-    name: str
+    started_id: str
+    call_id: str  # the newest id: the one to answer
     key: str  # what is called: the same for the same call
     generation: int
     state: str = "running"  # running, over, cancelled
     over_s: float = 0.0
     response: dict[str, Any] | None = None
-    joined: str | None = None  # a later id that waits for this result
 
 
 class Ledger:
@@ -62,22 +61,13 @@ class Ledger:
         if call_id in self._entries:
             return Verdict.KNOWN, self._entries[call_id]
         key = name + json.dumps(args, sort_keys=True, default=str)
-        twin = next(
-            (
-                entry
-                for entry in self._entries.values()
-                if entry.key == key and entry.generation < self._generation and entry.state != "cancelled"
-            ),
-            None,
-        )
-        if twin is None:
-            entry = self._entries[call_id] = Entry(call_id, name, key, self._generation)
-            return Verdict.RUN, entry
-        if twin.state == "running":
-            twin.joined = call_id
-            return Verdict.JOIN, twin
-        self._entries[call_id] = Entry(call_id, name, key, self._generation, "over", now_s, twin.response)
-        return Verdict.REPEAT, twin
+        for entry in self._entries.values():
+            if entry.key == key and entry.generation < self._generation and entry.state != "cancelled":
+                entry.call_id, entry.generation = call_id, self._generation
+                self._entries[call_id] = entry
+                return Verdict.JOIN if entry.state == "running" else Verdict.REPEAT, entry
+        entry = self._entries[call_id] = Entry(call_id, call_id, key, self._generation)
+        return Verdict.RUN, entry
 
     def finish(self, call_id: str, response: dict[str, Any], now_s: float) -> tuple[Delivery, str]:
         """A result is there: what to do with it, and the id it belongs to now."""
@@ -85,22 +75,24 @@ class Ledger:
         if entry.state == "cancelled":
             return Delivery.DROP, call_id
         entry.state, entry.over_s, entry.response = "over", now_s, response
-        if entry.joined is not None:
-            return Delivery.ANSWER, entry.joined
-        return (Delivery.ANSWER if entry.generation == self._generation else Delivery.TELL), call_id
+        return (Delivery.ANSWER if entry.generation == self._generation else Delivery.TELL), entry.call_id
 
-    def cancel(self, call_id: str) -> bool:
-        """The call is not wanted any more; True when it was running."""
+    def cancel(self, call_id: str) -> str | None:
+        """The call is not wanted any more; the id under which it was started, or None when it does not run."""
         entry = self._entries.get(call_id)
         if entry is None or entry.state != "running":
-            return False
+            return None
         entry.state = "cancelled"
-        return True
+        return entry.started_id
 
     @property
     def running(self) -> list[str]:
-        """Ids of the calls that run."""
-        return [entry.call_id for entry in self._entries.values() if entry.state == "running"]
+        """Ids under which the calls that run were started."""
+        return [
+            call_id
+            for call_id, entry in self._entries.items()
+            if entry.state == "running" and entry.started_id == call_id
+        ]
 
     def _forget(self, now_s: float) -> None:
         stale = [

@@ -1,79 +1,146 @@
 """Tools of Model Context Protocol servers.
 
 Owns the connections to the servers and the translation of their tools. It must not know sessions or calls.
-**Invariant: a server that cannot be reached at the start stops the start with a sentence; one that fails later fails
-its calls and nothing else; when `close` returns no connection and no process of a server is left.**
+**Invariant: a server that cannot be reached at the start stops the start with a sentence; one that is lost later fails
+its calls, is connected to again, and harms nothing else; when `close` returns no connection and no process of a server
+is left.**
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 from gateway.errors import ConfigError
 from gateway.tools.profile import McpServer
 from gateway.tools.schema import openapi
+from gateway.tools.secret import secret
 from gateway.tools.tool import Json, Tool, ToolContext
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 20.0  # a server may be a program that is downloaded and compiled at its first start
+CLOSE_TIMEOUT_S = 5.0
+HTTP_TIMEOUT_S = 30.0  # of one exchange; a call has its own time-out
+RETRY_S = (1.0, 5.0, 30.0)  # between tries to get a lost server back; the last one again and again
+CONNECTION_CLOSED = -32000  # error code of the package for calls on a connection that is gone
 
 
 class McpServers:
     """The servers of a process."""
 
     def __init__(self, declared: tuple[McpServer, ...]) -> None:
-        self._declared = declared
+        self._servers = [_Server(one) for one in declared]
         self._tasks: list[asyncio.Task[None]] = []
-        self._stop = asyncio.Event()
 
     async def open(self) -> list[Tool]:
         """Connect to all servers and return their tools; raises ConfigError."""
         found: list[Tool] = []
-        for server in self._declared:
+        for server in self._servers:
             ready: asyncio.Future[list[Tool]] = asyncio.get_running_loop().create_future()
-            task = asyncio.create_task(self._hold(server, ready), name=f"mcp {server.name}")
-            self._tasks.append(task)
+            self._tasks.append(asyncio.create_task(server.hold(ready), name=f"mcp {server.declared.name}"))
             try:
                 async with asyncio.timeout(START_TIMEOUT_S):
                     found += await ready
             except TimeoutError:
-                raise ConfigError(f"The MCP server {server.name} did not start within {START_TIMEOUT_S:g} s.") from None
+                name = server.declared.name
+                raise ConfigError(f"The MCP server {name} did not start within {START_TIMEOUT_S:g} s.") from None
         return found
 
     async def close(self) -> None:
         """End every connection; a server that is our own process ends too."""
-        self._stop.set()
+        for server in self._servers:
+            server.stop.set()
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=5.0)
+            _, late = await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _hold(self, server: McpServer, ready: asyncio.Future[list[Tool]]) -> None:
-        """One connection, in one task from its beginning to its end, as the package wants it."""
+
+class _Server:
+    """One server. A connection lives in one task from its beginning to its end, as the package wants it."""
+
+    def __init__(self, declared: McpServer) -> None:
+        self.declared = declared
+        self.stop = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._session: Any = None
+
+    async def hold(self, ready: asyncio.Future[list[Tool]]) -> None:
+        """Connect, and again when the connection is lost, until `stop`; `ready` gets the tools, or why there are
+        none."""
+        failures = 0
+        while not self.stop.is_set():
+            try:
+                async with AsyncExitStack() as stack:
+                    self._session = await _connect(self.declared, stack)
+                    if not ready.done():
+                        ready.set_result(await self._tools())
+                    failures = 0
+                    await _first(self.stop, self._lost)
+            except Exception as error:
+                told = error if isinstance(error, ConfigError) else _cannot_use(self.declared, error)
+                if not ready.done():
+                    ready.set_exception(told)
+                    return
+                logger.warning("%s", told)
+            finally:
+                self._session = None
+            self._lost.clear()
+            if not self.stop.is_set():
+                wait_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
+                logger.warning("the MCP server %s was lost; trying again in %g s", self.declared.name, wait_s)
+                failures += 1
+                await _first(self.stop, timeout_s=wait_s)
+
+    async def _tools(self) -> list[Tool]:
+        listed = await self._session.list_tools()
+        tools = [self._tool(one) for one in listed.tools]
+        only = set(self.declared.only)
+        if missing := only - {one.name for one in tools}:
+            raise ConfigError(f"The MCP server {self.declared.name} has no tool {', '.join(sorted(missing))}.")
+        return [one for one in tools if not only or one.name in only]
+
+    def _tool(self, listed: Any) -> Tool:
+        name = str(listed.name).replace("-", "_").replace(".", "_")
+
+        async def call(args: Json, _: ToolContext) -> Any:
+            return await self._call(listed.name, args)
+
+        description = listed.description or listed.title or f"{listed.name} of {self.declared.name}"
+        return Tool(name, description, openapi(listed.input_schema, name), call)
+
+    async def _call(self, name: str, args: Json) -> Json:
+        from mcp import MCPError
+
+        away = {"error": f"The server {self.declared.name} is away at the moment."}
+        if self._session is None:
+            return away
         try:
-            async with AsyncExitStack() as stack:
-                session = await _connect(server, stack)
-                listed = await session.list_tools()
-                tools = [_tool(server, session, one) for one in listed.tools]
-                wanted = [one for one in tools if not server.only or one.name in server.only]
-                if missing := set(server.only) - {one.name for one in wanted}:
-                    raise ConfigError(f"The MCP server {server.name} has no tool {', '.join(sorted(missing))}.")
-                ready.set_result(wanted)
-                await self._stop.wait()
-        except Exception as error:
-            if ready.done():
-                logger.exception("the MCP server %s was lost", server.name)
-                return
-            told = error if isinstance(error, ConfigError) else _cannot_start(server, error)
-            ready.set_exception(told)
+            return _response(await self._session.call_tool(name, args))
+        except MCPError as error:
+            if error.error.code != CONNECTION_CLOSED:
+                return {"error": error.error.message}
+            self._lost.set()
+            return away
 
 
-def _cannot_start(server: McpServer, error: BaseException) -> ConfigError:
+async def _first(*events: asyncio.Event, timeout_s: float | None = None) -> None:
+    """Until one of these is set, or the time is over."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+def _cannot_use(server: McpServer, error: BaseException) -> ConfigError:
     while isinstance(error, BaseExceptionGroup):  # anyio wraps what happens in its tasks
         error = error.exceptions[0]
     return ConfigError(f"The MCP server {server.name} cannot be used: {type(error).__name__}: {error}.")
@@ -81,13 +148,17 @@ def _cannot_start(server: McpServer, error: BaseException) -> ConfigError:
 
 async def _connect(server: McpServer, stack: AsyncExitStack) -> Any:
     try:
+        import httpx2
         from mcp import ClientSession, StdioServerParameters
         from mcp.client.stdio import stdio_client
         from mcp.client.streamable_http import streamable_http_client
     except ImportError:
         raise ConfigError("MCP servers need the mcp package: pip install 'gemini-live-gateway[mcp]'.") from None
     if server.url:
-        streams = await stack.enter_async_context(streamable_http_client(server.url))
+        client = await stack.enter_async_context(
+            httpx2.AsyncClient(headers=_headers(server, os.environ), timeout=HTTP_TIMEOUT_S, follow_redirects=False)
+        )
+        streams = await stack.enter_async_context(streamable_http_client(server.url, http_client=client))
     else:
         program, *arguments = server.command
         parameters = StdioServerParameters(command=program, args=arguments, env=server.env or None)
@@ -97,14 +168,10 @@ async def _connect(server: McpServer, stack: AsyncExitStack) -> Any:
     return session
 
 
-def _tool(server: McpServer, session: Any, listed: Any) -> Tool:
-    name = str(listed.name).replace("-", "_").replace(".", "_")
-
-    async def call(args: Json, _: ToolContext) -> Any:
-        return _response(await session.call_tool(listed.name, args))
-
-    description = listed.description or listed.title or f"{listed.name} of {server.name}"
-    return Tool(name, description, openapi(listed.input_schema, name), call)
+def _headers(server: McpServer, env: Mapping[str, str]) -> dict[str, str]:
+    if server.secret_header is None or server.secret_env is None:
+        return {}
+    return {server.secret_header: secret(server.secret_env, f"The MCP server {server.name}", env)}
 
 
 def _response(result: Any) -> Json:

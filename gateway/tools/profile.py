@@ -7,8 +7,9 @@ Owns the shape of the file. It must not know how tools are run.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,22 +33,25 @@ class Declared(_Part):
     show_arguments: bool = False
 
 
-class HttpTool(Declared):
-    """A tool that is an HTTP request: arguments as JSON body (POST, PUT, PATCH) or query (GET, DELETE)."""
-
-    url: str
-    method: str = Field("POST", pattern="^(GET|POST|PUT|PATCH|DELETE)$")
-    secret_header: str | None = None  # name of a header whose value …
+class _WithSecret(_Part):
+    secret_header: str | None = None  # name of an HTTP header whose value …
     secret_env: str | None = None  # … is this environment variable, or the file that VARIABLE_FILE names
 
     @model_validator(mode="after")
-    def _secret_is_whole(self) -> HttpTool:
+    def _secret_is_whole(self) -> Self:
         if (self.secret_header is None) != (self.secret_env is None):
             raise ValueError("secret_header and secret_env belong together")
         return self
 
 
-class McpServer(_Part):
+class HttpTool(Declared, _WithSecret):
+    """A tool that is an HTTP request: arguments as JSON body (POST, PUT, PATCH) or query (GET, DELETE)."""
+
+    url: str
+    method: str = Field("POST", pattern="^(GET|POST|PUT|PATCH|DELETE)$")
+
+
+class McpServer(_WithSecret):
     """A server of the Model Context Protocol: a command (stdio) or a URL (streamable HTTP)."""
 
     name: str
@@ -86,8 +90,19 @@ def read_profile(path: Path) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The profile {path} is not TOML: {error}.") from None
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'profile'}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors(include_url=False, include_input=False)
-        )
-        raise ConfigError(f"The profile {path} has a mistake: {problems}.") from None
+        raise ConfigError(f"The profile {path} has a mistake: {_sentence(error)}.") from None
+
+
+def mcp_servers(declared: Iterable[Mapping[str, Any]]) -> tuple[McpServer, ...]:
+    """The servers of a setting; raises ConfigError."""
+    try:
+        return tuple(McpServer.model_validate(one) for one in declared)
+    except ValidationError as error:
+        raise ConfigError(f"GATEWAY_MCP_SERVERS has a mistake: {_sentence(error)}.") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'it'}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )

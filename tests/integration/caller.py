@@ -36,11 +36,13 @@ class Caller:
     `join` is the location of a session to give a new peer instead of starting one.
     """
 
-    def __init__(self, client: TestClient, *, video: bool = False, join: str | None = None) -> None:
+    def __init__(
+        self, client: TestClient, *, video: bool = False, silent: bool = False, join: str | None = None
+    ) -> None:
         self._client = client
         self._join = join
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.pc.addTrack(Tone())
+        self.pc.addTrack(AudioStreamTrack() if silent else Tone())
         if video:
             self.pc.addTrack(VideoStreamTrack())
         self.location = ""

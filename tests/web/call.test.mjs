@@ -34,6 +34,7 @@ function made() {
     voice: (track) => (shown.voice = track),
     frame: (picture, { id }) => shown.pictures.push(id),
     session: (location) => (shown.location = location),
+    note: (text) => (shown.note = text),
   };
   const call = new Call({
     client: new GatewayClient({ fetch: gateway.fetch }),
@@ -309,4 +310,24 @@ test("leaving the page ends the session with a request that outlives it", async 
   parts.call.leave();
   assert.equal(parts.gateway.asked("DELETE", LOCATION)[0].keepalive, true);
   assertNothingIsLeft(parts);
+});
+
+test("the model can call a function of the page, and gets its result", async () => {
+  const { says, shown, WebSocket } = await live();
+  WebSocket.newest.accept();
+  const called = (id, name, args) =>
+    says("llm-function-call", { function_name: name, tool_call_id: id, args });
+  called("f1", "show_note", { text: "port 14" });
+  called("f2", "show_note", { text: 14 });
+  called("f3", "toString", {});
+  assert.equal(shown.note, "port 14");
+  const [first, second, third] = WebSocket.newest.sent;
+  assert.deepEqual(first, {
+    label: "rtvi-ai",
+    type: "llm-function-call-result",
+    id: "f1",
+    data: { function_name: "show_note", tool_call_id: "f1", arguments: { text: "port 14" }, result: { output: "shown" } },
+  });
+  assert.deepEqual(second.data.result, { error: "show_note needs a text." });
+  assert.deepEqual(third.data.result, { error: "This page has no function toString." });
 });

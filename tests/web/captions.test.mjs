@@ -39,3 +39,21 @@ test("a long call keeps the newest two hundred entries", () => {
   assert.equal(entries.at(-1).text, "turn 249");
   assert.equal(new Set(entries.map(({ key }) => key)).size, 200);
 });
+
+test("a call of a function is an entry that says how it went", () => {
+  const call = (what, id, more = {}) => ({
+    type: `llm-function-call-${what}`,
+    data: { function_name: "look_up", tool_call_id: id, ...more },
+  });
+  assert.deepEqual(lines(call("started", "1")), ["function: look_up …"]);
+  assert.deepEqual(
+    lines(
+      ...["1", "2", "3"].map((id) => call("started", id)),
+      call("stopped", "2", { cancelled: true }),
+      call("stopped", "1", { cancelled: false, failed: false }),
+      call("stopped", "3", { cancelled: false, failed: true }),
+      call("stopped", "4", { cancelled: false }),
+    ),
+    ["function: look_up: done", "function: look_up: not needed any more", "function: look_up: failed"],
+  );
+});

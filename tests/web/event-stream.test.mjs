@@ -102,3 +102,17 @@ test("after close nothing is called and nothing is opened", async () => {
   assert.equal(WebSocket.opened.length, 1);
   assert.equal(WebSocket.newest.isClosed, true);
 });
+
+test("what is said while there is no socket goes out with the next one", async () => {
+  const { clock, WebSocket, stream } = opened();
+  stream.send({ type: "early" });
+  WebSocket.newest.accept();
+  stream.send({ type: "now" });
+  assert.deepEqual(WebSocket.newest.sent, [{ type: "early" }, { type: "now" }]);
+  WebSocket.newest.readyState = 3;
+  WebSocket.newest.onclose({ code: 1006 });
+  stream.send({ type: "late" });
+  await clock.advance(500);
+  WebSocket.newest.accept();
+  assert.deepEqual(WebSocket.newest.sent, [{ type: "late" }]);
+});

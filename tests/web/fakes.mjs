@@ -49,6 +49,8 @@ export function fakeWebSocket() {
     constructor(url) {
       this.url = url;
       this.isClosed = false;
+      this.readyState = 0;
+      this.sent = [];
       FakeWebSocket.opened.push(this);
     }
 
@@ -58,6 +60,16 @@ export function fakeWebSocket() {
 
     close() {
       this.isClosed = true;
+    }
+
+    /** The connection is there. */
+    accept() {
+      this.readyState = 1;
+      this.onopen();
+    }
+
+    send(text) {
+      this.sent.push(JSON.parse(text));
     }
 
     say(message) {

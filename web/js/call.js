@@ -6,6 +6,7 @@
 import { after, IDLE } from "./call-state.js";
 import { NO_CAPTIONS, withMessage } from "./captions.js";
 import { EventStream } from "./event-stream.js";
+import { resultOf } from "./functions.js";
 import { Media } from "./media.js";
 import { NewestFrame } from "./newest-frame.js";
 import { Peer } from "./peer.js";
@@ -28,6 +29,7 @@ const STOPPED = {
  * @property {(camera: MediaStreamTrack | undefined, facing: string) => void} selfView
  * @property {(track: MediaStreamTrack) => void} voice
  * @property {(picture: Blob, facts: object) => void} frame
+ * @property {(text: string) => void} note
  * @property {(location: string) => void} session
  */
 
@@ -255,6 +257,13 @@ export class Call {
     this.#captions = captions;
     if (message.type === "error") this.#view.notice(message.data.message, "error");
     if (message.type === "server-message") this.#heardFact(message.data);
+    if (message.type === "llm-function-call") this.#called(message.data);
+  }
+
+  #called({ function_name: name, tool_call_id: id, args }) {
+    const result = resultOf(name, args, this.#view);
+    const data = { function_name: name, tool_call_id: id, arguments: args, result };
+    this.#events.send({ label: "rtvi-ai", type: "llm-function-call-result", id, data });
   }
 
   #heardFact(fact) {

@@ -1,10 +1,10 @@
-// Owns the captions: who said what, one entry per turn. It must not know the page or where events come from.
+// Owns the captions: who said what, one entry per turn, and which functions were called. It must not know the page or where events come from.
 // Invariant: at most one entry of the user is open; entries keep their order and their key for as long as they exist.
 
 /**
  * @typedef {object} Caption
  * @property {string} key the same for as long as the entry exists, different from every other's
- * @property {"user"|"model"} who
+ * @property {"user"|"model"|"function"} who
  * @property {string} text
  * @property {boolean} open the next transcription replaces this text; true for an entry of the user only
  *
@@ -27,7 +27,20 @@ export const NO_CAPTIONS = Object.freeze({ entries: [], userTurns: 0 });
 export function withMessage(captions, message) {
   if (message.type === "user-transcription") return withUser(captions, message.data);
   if (message.type === "bot-output") return withModel(captions, message.data);
+  if (message.type === "llm-function-call-started") return withCall(captions, message.data);
+  if (message.type === "llm-function-call-stopped") return withCallOver(captions, message.data);
   return captions;
+}
+
+function withCall(captions, { function_name: name, tool_call_id: id }) {
+  return appended(captions, { key: `function-${id}`, who: "function", text: `${name} …`, open: false });
+}
+
+function withCallOver(captions, { function_name: name, tool_call_id: id, cancelled, failed }) {
+  const known = captions.entries.find((entry) => entry.key === `function-${id}`);
+  if (!known) return captions;
+  const outcome = cancelled ? "not needed any more" : failed ? "failed" : "done";
+  return replaced(captions, { ...known, text: `${name}: ${outcome}` });
 }
 
 function withUser(captions, { text, final }) {

@@ -6,6 +6,7 @@
 import { delayMs } from "./backoff.js";
 
 const OVER = 1000; // the close code of a session that has ended
+const OPEN = 1; // WebSocket.OPEN
 
 /** The messages of one session. */
 export class EventStream {
@@ -15,6 +16,7 @@ export class EventStream {
   #lastSeq = 0;
   #failures = 0;
   #closed = false;
+  #unsent = []; // what was said while there was no socket
 
   /**
    * Opens at once.
@@ -38,6 +40,12 @@ export class EventStream {
     this.#socket.close();
   }
 
+  /** Say something to the gateway; it waits for the socket. */
+  send(message) {
+    this.#unsent.push(message);
+    this.#flush();
+  }
+
   /** The network is back: do not wait out the delay. */
   hurry() {
     if (this.#timer === undefined) return;
@@ -53,9 +61,15 @@ export class EventStream {
     this.#socket.onopen = () => {
       wasOpen = true;
       this.#failures = 0;
+      this.#flush();
     };
     this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     this.#socket.onclose = ({ code }) => this.#cut(code, wasOpen);
+  }
+
+  #flush() {
+    if (this.#socket.readyState !== OPEN) return;
+    for (const message of this.#unsent.splice(0)) this.#socket.send(JSON.stringify(message));
   }
 
   #receive(message) {

@@ -28,6 +28,7 @@ export class Page {
   /** Forget the call before. */
   clear() {
     this.notice("", "info");
+    this.note("");
     this.captions([]);
     this.#elements.unlock.hidden = true;
     this.#picture(undefined, "No picture has gone to the model yet.");
@@ -78,6 +79,12 @@ export class Page {
     line.dataset.level = level;
     line.textContent = text;
     line.hidden = !text;
+  }
+
+  /** @param {string} text the model keeps this in sight; empty takes it away */
+  note(text) {
+    this.#elements.note.hidden = !text;
+    setText(this.#elements.note, text);
   }
 
   /** @param {MediaStreamTrack | undefined} camera */

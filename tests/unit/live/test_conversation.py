@@ -290,21 +290,6 @@ async def test_a_service_that_falls_silent_after_go_away_is_left() -> None:
         assert typed(talking, 2) == ['(There was a technical break. I said: "what is this?" Please answer.)']
 
 
-@virtually
-async def test_a_link_is_never_changed_in_a_tool_call() -> None:
-    """The service waits for an answer whose id only this link knows."""
-    faults = (
-        Fault(at="turn", do="tool_call", connection=1),
-        Fault(at="tool", do="go_away", connection=1, time_left_s=30),
-    )
-    async with talk(*faults) as talking:
-        await talking.ask("hello")
-        await talking.until(lambda: talking.all(live.GoAway))
-        await asyncio.sleep(20)
-        assert talking.ways == ["fresh"]
-        await talking.opened(2)
-
-
 # Silence
 
 

@@ -1,0 +1,158 @@
+"""Function calls through the whole gateway: a profile, its tools of every kind, and the page at the other end."""
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from gateway.app import open_gateway
+from gateway.errors import ConfigError
+from gateway.settings import Settings
+from gateway.simulator import Fault, Simulator
+from tests import wire
+from tests.integration.caller import Caller
+from tests.integration.conftest import OpenClient
+from tests.integration.test_session import condition, until
+
+MODULE = '''
+from gateway.tools import ToolContext, tool
+
+@tool(show_arguments=True)
+def look(thing: str, context: ToolContext) -> dict[str, object]:
+    """Look at a thing."""
+    context.send_event("looked", {"thing": thing})
+    return {"seen": thing, "frame": context.newest_frame is not None, "session": context.session_id}
+'''
+PROFILE = f"""
+name = "test"
+voice = "Kore"
+system_instruction = "Be a parrot."
+tools = ["look_of_integration_test"]
+
+[[client_tool]]
+name = "show"
+description = "Show something."
+parameters = {{ type = "object", properties = {{ text = {{ type = "string" }} }} }}
+
+[[mcp]]
+name = "wiki"
+command = ["{sys.executable}", "{Path(__file__).with_name("mcp_server.py")}"]
+only = ["search"]
+"""
+Talking = Callable[..., Awaitable[tuple[Simulator, TestClient]]]
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """A profile with a tool in Python, one of the page and one of an MCP server."""
+    (tmp_path / "look_of_integration_test.py").write_text(MODULE)
+    path = tmp_path / "profile.toml"
+    path.write_text(PROFILE)
+    return path
+
+
+@pytest.fixture
+async def talking(open_client: OpenClient, profile: Path) -> AsyncIterator[Talking]:
+    """`await talking(*faults)`: a simulator to which this happens and a gateway with the profile."""
+    started = []
+
+    async def start(*faults: Fault) -> tuple[Simulator, TestClient]:
+        simulator = Simulator(script=faults)
+        await simulator.start()
+        started.append(simulator)
+        return simulator, await open_client(upstream_url=simulator.url, profile=profile)
+
+    yield start
+    for simulator in started:
+        await simulator.stop()
+
+
+def called(name: str, **args: Any) -> Fault:
+    """The model calls this after its first answer."""
+    return Fault(at="turn", do="tool_call", name=name, args=args)
+
+
+async def response(simulator: Simulator) -> dict[str, Any]:
+    """The first response, read by Google's own types."""
+    heard = simulator.connections[0]
+    await condition(lambda: any("toolResponse" in message for message in heard.messages))
+    for sender, raw in heard.raw:
+        if sender == "client":
+            wire.check_client(raw)
+    (message,) = [message for message in heard.messages if "toolResponse" in message]
+    (one,) = message["toolResponse"]["functionResponses"]
+    return dict(one["response"])
+
+
+async def test_a_profile_tells_the_model_who_it_is_and_what_it_may_call(talking: Talking) -> None:
+    """Voice, instruction and all tools are in the setup, in the form the service takes."""
+    simulator, client = await talking()
+    async with Caller(client, silent=True) as caller, caller.events() as socket:
+        await until(socket, "bot-ready")
+        setup = simulator.connections[0].setup
+        voice = setup["generationConfig"]["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]["voiceName"]
+        assert (voice, setup["systemInstruction"]["parts"][0]["text"]) == ("Kore", "Be a parrot.")
+        declared = {one["name"]: one for one in setup["tools"][0]["functionDeclarations"]}
+        assert set(declared) == {"look", "show", "search"}
+        assert declared["search"]["parameters"]["required"] == ["words"]
+
+
+async def test_a_python_function_is_called(talking: Talking) -> None:
+    """It gets its arguments and the context; the page is told of the call and what the function wants to tell."""
+    simulator, client = await talking(called("look", thing="lamp"))
+    async with Caller(client, silent=True, video=True) as caller, caller.events() as socket:
+        await until(socket, "server-message", type="frame")
+        await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "look"}})
+        started = await until(socket, "llm-function-call-started", function_name="look")
+        assert started["data"]["arguments"] == {"thing": "lamp"}
+        assert (await until(socket, "server-message", type="looked"))["data"]["thing"] == "lamp"
+        stopped = await until(socket, "llm-function-call-stopped", function_name="look")
+        assert (stopped["data"]["cancelled"], stopped["data"]["failed"]) == (False, False)
+        answered = await response(simulator)
+        assert answered == {"seen": "lamp", "frame": True, "session": caller.location.rpartition("/")[2]}
+        await until(socket, "server-message", type="ttfab", trigger="tool", to="payload")
+
+
+async def test_a_function_of_the_page_is_called(talking: Talking) -> None:
+    """The page gets the arguments, and what it answers goes to the model; an answer to nothing is refused."""
+    simulator, client = await talking(called("show", text="port 14"))
+    async with Caller(client, silent=True) as caller, caller.events() as socket:
+        await until(socket, "bot-ready")
+        await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "show"}})
+        asked = (await until(socket, "llm-function-call"))["data"]
+        assert (asked["function_name"], asked["args"]) == ("show", {"text": "port 14"})
+        answer = {"function_name": "show", "tool_call_id": asked["tool_call_id"], "result": {"shown": 14}}
+        reply = {"label": "rtvi-ai", "type": "llm-function-call-result", "id": "2", "data": answer}
+        await socket.send_json(reply)
+        assert await response(simulator) == {"shown": 14}
+        await socket.send_json({**reply, "id": "3"})
+        refused = await until(socket, "error-response")
+        assert (refused["id"], refused["data"]["error"]) == ("3", "No function call waits for this result.")
+
+
+async def test_a_tool_of_an_mcp_server_is_called(talking: Talking) -> None:
+    """From the model's call to the server's process and back."""
+    simulator, client = await talking(called("search", words="fan", most=1))
+    async with Caller(client, silent=True) as caller, caller.events() as socket:
+        await until(socket, "bot-ready")
+        await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "search"}})
+        assert await response(simulator) == {"pages": ["fan 0"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"tools": "no_such_module_here"}, "The tools of no_such_module_here cannot be loaded"),
+        ({"profile": "none.toml"}, "none.toml cannot be read"),
+        ({"mcp_servers": ({"name": "x"},)}, "GATEWAY_MCP_SERVERS has a mistake"),
+        ({"mcp_servers": ({"name": "x", "command": ("no-such-program",)},)}, "The MCP server x cannot be used"),
+    ],
+)
+async def test_tools_that_cannot_be_used_stop_the_start(settings: dict[str, Any], said: str) -> None:
+    """With one sentence, and nothing stays open."""
+    with pytest.raises(ConfigError, match=said):
+        async with open_gateway(Settings(upstream="simulator", **settings)):
+            pass
