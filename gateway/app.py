@@ -1,6 +1,6 @@
 """The composition root: settings in, a running gateway out.
 
-Nothing else builds the long-lived objects (JPEG worker, upstream, embedded simulator, registry). It must not know what
+Nothing else builds the long-lived objects (media worker, upstream, embedded simulator, registry). It must not know what
 any of them does.
 **Invariant: what was started is closed in the reverse order, whichever way the process ends.**
 """
@@ -17,7 +17,8 @@ from aiohttp import web
 from gateway.doors import build_doors
 from gateway.errors import ConfigError
 from gateway.live.upstream import upstream_from
-from gateway.media.jpeg import JpegWorker
+from gateway.media import aiortc_internals
+from gateway.media.worker import MediaWorker
 from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.simulator import Simulator
@@ -36,6 +37,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     Raises ConfigError when the settings must not start.
     """
     settings.check_start()
+    aiortc_internals.check()
     profile = read_profile(settings.profile) if settings.profile else Profile()
     settings = with_profile(settings, profile)
     simulator: Simulator | None = None
@@ -43,19 +45,20 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
         simulator = Simulator(script=settings.simulator_script, remember=False)
         await simulator.start()
     servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)))
-    jpeg = JpegWorker()
+    media = MediaWorker()
     store = MemoryStore(asyncio.get_running_loop().time)
     registry: Registry | None = None
     try:
+        await media.open(settings.udp_port, (), settings.udp_networks, settings.udp_advertised)
         tools = Tools([*declared_tools(settings, profile), *await servers.open()], settings.tool_timeout_s)
         upstream = upstream_from(settings, simulator.url if simulator else None)
-        registry = Registry(settings, upstream, jpeg, store, tools)
+        registry = Registry(settings, upstream, media, store, tools)
         yield build_doors(settings, registry)
     finally:
         if registry is not None:
             await registry.close()
         await servers.close()
-        jpeg.close()
+        media.close()
         if simulator is not None:
             await simulator.stop()
 

@@ -16,7 +16,7 @@ from gateway.errors import SessionNotFound, TooManySessions, UpstreamQuota
 from gateway.lifecycle import EndReason
 from gateway.live.breaker import Breaker
 from gateway.live.upstream import Upstream
-from gateway.media.jpeg import JpegWorker
+from gateway.media.worker import MediaWorker
 from gateway.session import Session
 from gateway.settings import Settings
 from gateway.store.store import Record, SessionStore
@@ -33,12 +33,12 @@ class Registry:
     """Creates, finds and ends sessions."""
 
     def __init__(
-        self, settings: Settings, upstream: Upstream, jpeg: JpegWorker, store: SessionStore, tools: Tools
+        self, settings: Settings, upstream: Upstream, media: MediaWorker, store: SessionStore, tools: Tools
     ) -> None:
         self.node = secrets.token_hex(3)  # ids name their node, so that a front can find a session's owner
         self._settings = settings
         self._upstream = upstream
-        self._jpeg = jpeg
+        self._media = media
         self._store = store
         self._breaker = Breaker()
         self._tools = tools
@@ -62,7 +62,7 @@ class Registry:
             session_id,
             self._settings,
             self._upstream,
-            self._jpeg,
+            self._media,
             self._store,
             self._breaker,
             self._tools,

@@ -26,10 +26,10 @@ from gateway.live.messages import UNNAMED, Declaration
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
-from gateway.media.activity import HANGOVER_MS, VoiceActivity, level_dbov
-from gateway.media.jpeg import JpegWorker
+from gateway.media.activity import HANGOVER_MS, VoiceActivity
 from gateway.media.peer import Frame, Peer, PeerState, TrickleCandidate
 from gateway.media.playout import Playout
+from gateway.media.worker import MediaWorker
 from gateway.settings import Settings
 from gateway.store.store import Record, SessionStore
 from gateway.telemetry import metrics
@@ -41,7 +41,6 @@ from gateway.tools.tool import ToolContext
 
 logger = logging.getLogger(__name__)
 
-PCM_BYTES_PER_MS = 32  # 16 kHz, 16 bit, mono
 LABEL_CHARS = 13  # the node and a part of the rest: enough for a log, not for a call
 SPEECH_LEAST_S = 0.7  # a cough or a door is shorter, and expects no answer
 UNSENT_FRAMES = 4  # the outbox keeps the newest one; a few more may be on their way through it
@@ -55,7 +54,7 @@ class Session:
         session_id: str,
         settings: Settings,
         upstream: Upstream,
-        jpeg: JpegWorker,
+        media: MediaWorker,
         store: SessionStore,
         breaker: Breaker,
         tools: Tools,
@@ -66,7 +65,7 @@ class Session:
         self.events = events.EventLog()
         self.last_frame: Frame | None = None
         self._settings = settings
-        self._jpeg = jpeg
+        self._media = media
         self._lifecycle = Lifecycle()
         self._playout = Playout()
         self._store = store
@@ -146,7 +145,7 @@ class Session:
         if self.state in (State.ENDING, State.ENDED):
             raise SessionNotFound("This session has ended.")
         sink = _PeerOfSession(self)
-        peer = Peer(self._settings, self._playout, sink, self._jpeg, self._frame_ids)
+        peer = Peer(self._settings, self._playout, sink, self._media, self._frame_ids)
         sink.peer = peer
         try:
             answer_sdp = await peer.answer(offer_sdp)
@@ -160,6 +159,17 @@ class Session:
         if previous is not None:
             await previous.close()
         return answer_sdp
+
+    async def restart_ice(
+        self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate], end_of_candidates: bool
+    ) -> str | None:
+        """Restart ICE when these credentials are new: our side as an SDP fragment. None when they are the present ones;
+        raises PeerGone when the peer cannot be restarted."""
+        if self._peer is None:
+            raise PeerGone("This session has no WebRTC connection to restart; send a new offer.")
+        if not self._peer.is_restart(ufrag):
+            return None
+        return await self._peer.restart(ufrag, pwd, candidates, end_of_candidates)
 
     async def trickle(self, candidates: Sequence[TrickleCandidate], end_of_candidates: bool) -> None:
         """Hand over ICE candidates of the browser; raises PeerGone when there is no peer to take them."""
@@ -328,7 +338,7 @@ class Session:
 
     def _peer_lost(self) -> None:
         was = self.state
-        if self._lifecycle.step(Trigger.PEER_LOST) is not State.DETACHED:
+        if self._lifecycle.step(Trigger.PEER_LOST) is not State.DETACHED or was is State.DETACHED:
             return
         if was is State.STARTING:
             self.end(EndReason.NEVER_CONNECTED)
@@ -351,10 +361,11 @@ class Session:
             self._peer_connected()
         elif state is PeerState.SUSPECT:
             self.events.publish(events.state("reconnecting", reason))
+        elif state is PeerState.DETACHED:
+            self._peer_lost()
 
-    def _peer_audio(self, pcm: bytes) -> None:
-        self._conversation.send_audio(pcm)
-        change = self._activity.feed(level_dbov(pcm), len(pcm) / PCM_BYTES_PER_MS)
+    def _peer_level(self, level_dbov: float, duration_ms: float) -> None:
+        change = self._activity.feed(level_dbov, duration_ms)
         if change == "started":
             self._speech_began_s = self._now_s
             self._ttfab.cancel()
@@ -413,7 +424,15 @@ class _PeerOfSession:
 
     def peer_audio(self, pcm: bytes) -> None:
         if self._present:
-            self._session._peer_audio(pcm)
+            self._session._conversation.send_audio(pcm)
+
+    def peer_level(self, level_dbov: float, duration_ms: float) -> None:
+        if self._present:
+            self._session._peer_level(level_dbov, duration_ms)
+
+    def peer_video_wish(self, fps: float) -> None:
+        if self._present:
+            self._session.events.publish(events.server_message("video_wish", fps=fps))
 
     def peer_audio_paused(self) -> None:
         if self._present:

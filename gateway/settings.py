@@ -170,6 +170,19 @@ class Settings(BaseSettings):
         (),
         description='STUN and TURN servers for the browser, JSON: `[{"urls":"turn:…","username":…,"credential":…}]`.',
     )
+    udp_port: int = Field(0, ge=0, le=65535, description="UDP port of all calls of this process; 0 takes a free one.")
+    udp_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Networks whose addresses are used for media, such as `10.0.0.0/8`, comma-separated; empty: all.",
+    )
+    udp_advertised: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses that browsers are told instead of the machine's own (NAT 1:1, Docker), as `address` or "
+        "`address:port`, comma-separated.",
+    )
+    audio_redundancy: bool = Field(
+        False, description="Ask browsers to send each packet of speech twice (RED); for long ways with loss."
+    )
     connect_timeout_s: float = Field(
         15.0, gt=0, description="Seconds a browser may take from the answer to connected media."
     )
@@ -185,7 +198,7 @@ class Settings(BaseSettings):
         if not isinstance(values, dict):
             return values
         split = {}
-        for name in ("cors_origins", "tools", "http_tool_hosts"):
+        for name in ("cors_origins", "tools", "http_tool_hosts", "udp_networks", "udp_advertised"):
             if isinstance(values.get(name), str):
                 split[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
         return {**values, **split}

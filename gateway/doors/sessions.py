@@ -62,9 +62,15 @@ class SessionDoor:
         return self._answer(session.id, answer)
 
     async def trickle(self, request: web.Request) -> web.Response:
-        """ICE candidates of the browser."""
+        """ICE candidates of the browser, or, with credentials that are new, an ICE restart (RFC 9725 §4.3.3)."""
         session = self._registry.get(request.match_info["id"])
         fragment = parse_fragment(await _body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
+        if fragment.ice_ufrag is not None and fragment.ice_pwd is not None:
+            ours = await session.restart_ice(
+                fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates, fragment.end_of_candidates
+            )
+            if ours is not None:
+                return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
         await session.trickle(fragment.candidates, fragment.end_of_candidates)
         return web.Response(status=204)
 

@@ -7,12 +7,29 @@ Owns text edits of session descriptions. It must not know peer connections; offe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 # 32 kbit/s mono carries wideband speech with room for in-band FEC.
 OPUS_PARAMETERS = "minptime=10;useinbandfec=1;stereo=0;maxaveragebitrate=32000"
 # What 512 px at 3 fps needs twice over; a sender that does not follow our page's limits is held to this.
 VIDEO_AS_KBPS = 600
+
+
+AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
+RED_DISTANCE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """What the payload types of a connection mean."""
+
+    opus: int
+    red: int | None = None
+    level_extension: int | None = None
+    video: Mapping[int, Literal["vp8", "h264"]] = field(default_factory=dict)
+    rtx: Mapping[int, int] = field(default_factory=dict)  # payload type to the one that it repeats
 
 
 def usable_candidate(candidate: str) -> bool:
@@ -40,10 +57,55 @@ def clean_offer(offer_sdp: str) -> str:
     )
 
 
+def formats_of(answer_sdp: str) -> Formats:
+    """What the answer has agreed on; raises ValueError when there is no Opus in it."""
+    types: dict[int, str] = {}
+    rtx: dict[int, int] = {}
+    level: int | None = None
+    for section in _split(answer_sdp)[1:]:
+        for payload_type, name in re.findall(r"(?m)^a=rtpmap:(\d+) ([^/\s]+)/", section):
+            types[int(payload_type)] = name.lower()
+        for payload_type, original in re.findall(r"(?m)^a=fmtp:(\d+) apt=(\d+)", section):
+            rtx[int(payload_type)] = int(original)
+        if section.startswith("m=audio ") and (found := re.search(rf"(?m)^a=extmap:(\d+)\S* {AUDIO_LEVEL}", section)):
+            level = int(found[1])
+    by_name = {name: payload_type for payload_type, name in reversed(types.items())}
+    if "opus" not in by_name:
+        raise ValueError("there is no Opus in the answer")
+    video: dict[int, Literal["vp8", "h264"]] = {}
+    for payload_type, name in types.items():
+        if name == "vp8":
+            video[payload_type] = "vp8"
+        elif name == "h264":
+            video[payload_type] = "h264"
+    rtx = {payload_type: original for payload_type, original in rtx.items() if types.get(payload_type) == "rtx"}
+    return Formats(by_name["opus"], by_name.get("red"), level, video, rtx)
+
+
+def redundancy(offer_sdp: str) -> tuple[int, int] | None:
+    """(payload type of RED, of the Opus in it) where the offer has it (RFC 2198)."""
+    for section in _split(offer_sdp)[1:]:
+        red = re.search(r"(?mi)^a=rtpmap:(\d+) red/48000/2$", section)
+        opus = re.search(r"(?mi)^a=rtpmap:(\d+) opus/48000/2$", section)
+        if section.startswith("m=audio ") and red and opus:
+            return int(red[1]), int(opus[1])
+    return None
+
+
+def with_redundancy(answer_sdp: str, red: int, opus: int) -> str:
+    """The answer with RED as the preferred audio format: each packet then carries the one before it too."""
+    answer_sdp = answer_sdp.replace("\r\n", "\n")
+    answer_sdp = re.sub(rf"(?m)^(m=audio \d+ \S+) (.*\b{opus}\b.*)$", rf"\1 {red} \2", answer_sdp, count=1)
+    lines = f"a=rtpmap:{red} red/48000/2\na=fmtp:{red} {'/'.join([str(opus)] * (RED_DISTANCE + 1))}\n"
+    answer_sdp = re.sub(rf"(?m)^(a=rtpmap:{opus} )", lines + r"\1", answer_sdp, count=1)
+    return _join(answer_sdp.splitlines())
+
+
 def transform_answer(answer_sdp: str) -> str:
     """The answer with what aiortc does not say itself.
 
-    Opus: parameters, and `nack`, because browsers then ask for lost packets of the voice again and aiortc resends them.
+    Opus: parameters, and `nack`, because browsers then ask for lost packets of the voice again, and send those of the
+    microphone again when they are asked.
     Video: a bandwidth limit (`b=AS`, RFC 8866 §5.8).
     """
     session, *sections = _split(answer_sdp)

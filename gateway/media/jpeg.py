@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 import av
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -24,6 +25,10 @@ QUANTIZERS = (4, 6, 9, 13, 18, 24, 31)
 TIME_BASE = Fraction(1, 30)
 SHRINK = 0.75  # of the side, when even the coarsest quantizer does not fit
 ENCODERS_KEPT = 12  # 2.5 MB each; sizes and quantizers in use at a time are few
+
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,11 @@ class JpegWorker:
 
     async def encode(self, picture: av.VideoFrame, size_px: int, max_bytes: int) -> Jpeg:
         """Scale and encode a picture; raises ValueError when not even a thumbnail of it fits into `max_bytes`."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._encode, picture, size_px, max_bytes)
+        return await self.run(self._encode, picture, size_px, max_bytes)
+
+    async def run(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+        """Do something else with pictures in the same thread, such as decoding."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
 
     def close(self) -> None:
         """End the thread; a picture that is being encoded is waited for."""

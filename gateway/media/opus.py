@@ -1,7 +1,7 @@
-"""The Opus encoder of libopus, for speech.
+"""The Opus codec of libopus, for speech.
 
 Owns the binding to the library. It must not know tracks or packets of RTP.
-**Invariant: an encoder's memory is freed with it; no thread is started.**
+**Invariant: the memory of a coder is freed with it; no thread is started; a packet that is none raises ValueError.**
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ SET_BITRATE = 4002
 SET_COMPLEXITY = 4010
 SET_INBAND_FEC = 4012
 SET_PACKET_LOSS_PERC = 4014
+RESET_STATE = 4028
 
+PACKET_MAX_MS = 120  # RFC 6716 §3.2.5
 PACKET_MAX_BYTES = 1276  # RFC 6716 §3.2: one frame of 1275 bytes and its TOC
 BITRATE_BPS = 32_000
 COMPLEXITY = 3  # half the CPU of 5, and no difference that is heard at this rate in speech
@@ -51,6 +53,17 @@ def library() -> ctypes.PyDLL:
             ctypes.c_int32,
         ]
         opus.opus_encoder_destroy.argtypes = [ctypes.c_void_p]
+        opus.opus_decoder_create.restype = ctypes.c_void_p
+        opus.opus_decoder_create.argtypes = [ctypes.c_int32, ctypes.c_int, ctypes.POINTER(ctypes.c_int)]
+        opus.opus_decode.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_char_p,
+            ctypes.c_int32,
+            ctypes.c_char_p,
+            ctypes.c_int,
+            ctypes.c_int,
+        ]
+        opus.opus_decoder_destroy.argtypes = [ctypes.c_void_p]
         return opus
     raise ConfigError("libopus was not found: install it (apt-get install libopus0), or reinstall PyAV's wheel.")
 
@@ -80,7 +93,77 @@ class OpusEncoder:
             raise ValueError(f"libopus cannot encode {len(pcm)} bytes as one frame (error {size})")
         return self._packet.raw[:size]
 
+    def tune(self, *, bitrate_bps: int, loss_percent: int) -> None:
+        """Fit the coming packets to a network."""
+        for request, value in ((SET_BITRATE, bitrate_bps), (SET_PACKET_LOSS_PERC, loss_percent)):
+            self._opus.opus_encoder_ctl(ctypes.c_void_p(self._encoder), ctypes.c_int(request), ctypes.c_int32(value))
+
     def __del__(self) -> None:
         if encoder := getattr(self, "_encoder", None):
             self._opus.opus_encoder_destroy(encoder)
             self._encoder = None
+
+
+class OpusDecoder:
+    """Opus packets of any kind to mono s16le; the `Decoder` of a timeline."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._opus = library()
+        self._rate_hz = rate_hz
+        error = ctypes.c_int()
+        self._decoder = self._opus.opus_decoder_create(rate_hz, 1, ctypes.byref(error))
+        if error.value != OK:
+            raise ValueError(f"libopus takes no rate of {rate_hz} Hz")
+        self._pcm = ctypes.create_string_buffer(PACKET_MAX_MS * rate_hz // 1000 * 2)
+
+    def decode(self, payload: bytes) -> bytes:
+        """The sound of a packet; raises ValueError."""
+        if not payload:
+            raise ValueError("an Opus packet has at least one byte")
+        return self._decode(payload, PACKET_MAX_MS, fec=False)
+
+    def decode_fec(self, payload: bytes, duration_ms: int) -> bytes | None:
+        """The sound before this packet, from its own redundancy; None when it has none."""
+        if not has_lbrr(payload):
+            return None
+        try:
+            return self._decode(payload, duration_ms, fec=True)
+        except ValueError:
+            return None
+
+    def conceal(self, duration_ms: int) -> bytes:
+        """A guess at lost sound; a multiple of 2.5 ms."""
+        return self._decode(None, duration_ms, fec=False)
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._opus.opus_decoder_ctl(ctypes.c_void_p(self._decoder), ctypes.c_int(RESET_STATE))
+
+    def _decode(self, payload: bytes | None, duration_ms: int, *, fec: bool) -> bytes:
+        count = self._opus.opus_decode(
+            self._decoder,
+            payload,
+            len(payload) if payload else 0,
+            self._pcm,
+            duration_ms * self._rate_hz // 1000,
+            int(fec),
+        )
+        if count < 0:
+            raise ValueError(f"libopus cannot decode this packet (error {count})")
+        return ctypes.string_at(self._pcm, count * 2)
+
+    def __del__(self) -> None:
+        if decoder := getattr(self, "_decoder", None):
+            self._opus.opus_decoder_destroy(decoder)
+            self._decoder = None
+
+
+def has_lbrr(payload: bytes) -> bool:
+    """Whether a packet also carries the frame before it (RFC 6716 §4.2.4: the flag after the voice flags)."""
+    if len(payload) < 2 or payload[0] & 0x80:  # CELT alone has none
+        return False
+    config, code = payload[0] >> 3, payload[0] & 3
+    if code != 0:  # more than one frame: the flag is further on, and browsers do not send such
+        return False
+    silk_frames = {2: 2, 3: 3}.get(config & 3, 1) if config < 12 else 1
+    return bool(payload[1] >> (7 - silk_frames) & 1)

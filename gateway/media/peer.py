@@ -1,22 +1,22 @@
 """The WebRTC leg: one peer connection with a browser.
 
-Owns the negotiation, the tracks and the watch over the connection. It must not know the model's leg: it speaks to a
-`PeerSink` in PCM, JPEG and states.
-**Invariant: after `close` nothing of it is left; whatever a browser does, `run` returns normally.**
+Owns the negotiation, the joining of port, plane, microphone, camera and voice, and the watch over the connection. It
+must not know the model's leg: it speaks to a `PeerSink` in PCM, JPEG and states.
+**Invariant: after `close` nothing of it is left; whatever a browser does, `run` returns normally; the voice is played
+only while the browser is heard.**
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiortc import (
     InvalidStateError,
-    MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
     RTCRtpReceiver,
@@ -25,15 +25,25 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.exceptions import OperationError
+from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from gateway.errors import BadOffer, PeerGone, UnsupportedOffer
-from gateway.media.answer import clean_offer, transform_answer, usable_candidate
+from gateway.media.aiortc_internals import Address, IceLeg, ssrc_of, take_over_media
+from gateway.media.answer import (
+    clean_offer,
+    formats_of,
+    redundancy,
+    transform_answer,
+    usable_candidate,
+    with_redundancy,
+)
 from gateway.media.audio_uplink import AudioUplink
-from gateway.media.jpeg import JpegWorker
+from gateway.media.plane import Plane
 from gateway.media.playout import Playout
 from gateway.media.video_uplink import Frame, VideoUplink
 from gateway.media.voice import Voice
+from gateway.media.worker import MediaWorker
 from gateway.settings import Settings
 
 __all__ = ["Frame", "Peer", "PeerSink", "PeerState", "TrickleCandidate"]
@@ -41,8 +51,10 @@ __all__ = ["Frame", "Peer", "PeerSink", "PeerState", "TrickleCandidate"]
 logger = logging.getLogger(__name__)
 
 WATCH_S = 0.25  # how often the watchdog looks
-SUSPECT_S = 2.0  # without a packet: five lost 400 ms comfort packets in a row, or a tunnel
-LOST_S = 8.0  # a browser gives its own connection up after about as long; its page then comes back with a new peer
+SUSPECT_S = 2.0  # without anything from a browser that sent media: a tunnel, or another network
+SILENT_SUSPECT_S = 6.0  # from one that sends none: its checks come every 2.5 s and may be lost
+DETACHED_S = 5.0  # the browser is away; its connection is kept for a restart as long as the session is
+REWIND_LEAST_S = 0.3  # a shorter gap is the network's, and the browser asks for what it lost
 
 
 class PeerState(StrEnum):
@@ -51,6 +63,7 @@ class PeerState(StrEnum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
     SUSPECT = "suspect"  # connected, but nothing arrives
+    DETACHED = "detached"  # nothing has arrived for so long that the browser is away
     CLOSED = "closed"
 
 
@@ -72,8 +85,14 @@ class PeerSink(Protocol):
     def peer_audio_paused(self) -> None:
         """No sound has come for a second."""
 
+    def peer_level(self, level_dbov: float, duration_ms: float) -> None:
+        """How loud the person was during the last so many ms."""
+
     def peer_frame(self, frame: Frame) -> None:
         """A sampled picture."""
+
+    def peer_video_wish(self, fps: float) -> None:
+        """The camera need not send more often than this."""
 
     def peer_state(self, state: PeerState, reason: str) -> None:
         """The state changed; the reason is a sentence."""
@@ -86,29 +105,38 @@ class Peer:
     """One peer connection: `answer`, then `run` until it is over, then `close`."""
 
     def __init__(
-        self, settings: Settings, playout: Playout, sink: PeerSink, jpeg: JpegWorker, frame_ids: Iterator[int]
+        self, settings: Settings, playout: Playout, sink: PeerSink, worker: MediaWorker, frame_ids: Iterator[int]
     ) -> None:
         self._settings = settings
+        self._playout = playout
         self._sink = sink
-        self._jpeg = jpeg
+        self._worker = worker
         self._frame_ids = frame_ids
-        self._voice = Voice(playout, sink.peer_voice)
         # No STUN or TURN on this side: a gateway has an address, and aiortc's default would ask Google for one.
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._state = PeerState.CONNECTING
-        self._audio: AudioUplink | None = None
+        self._leg: IceLeg | None = None
+        self._plane: Plane | None = None
         self._video: VideoUplink | None = None
+        self._voice = Voice(playout, sink.peer_voice, self._send_voice)
+        self._valid_s: float | None = None  # when a check of the browser last came
+        self._held = False  # the voice waits until the browser is heard again
+        self._stop_beat: Callable[[], None] | None = None
         self._first_mid: str | None = None
+        self._remote_ufrag: str | None = None
         self._changed = asyncio.Event()
-        self._connected = asyncio.Event()
         self._closed: asyncio.Task[None] | None = None
-        self._pc.on("track", self._on_track)
-        self._pc.on("connectionstatechange", self._on_connection_state)
+        self._pc.on("connectionstatechange", self._changed.set)
 
     @property
     def state(self) -> PeerState:
         """Where the peer is in its life."""
         return self._state
+
+    @property
+    def plane(self) -> Plane | None:
+        """Its RTP plane, for figures."""
+        return self._plane
 
     async def answer(self, offer_sdp: str) -> str:
         """Take an offer and give the answer; raises BadOffer and UnsupportedOffer."""
@@ -118,6 +146,8 @@ class Peer:
         except Exception as error:  # the parser asserts, indexes and converts without guard
             raise BadOffer(f"The SDP cannot be read: {error or type(error).__name__}.") from None
         self._offer_transceivers([section.kind for section in sections if section.port])
+        leg = self._leg = self._join_port()
+        take_over_media(self._pc)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
             await self._pc.setLocalDescription(await self._pc.createAnswer())
@@ -126,7 +156,13 @@ class Peer:
         except (ValueError, InvalidStateError) as error:
             raise BadOffer(f"The offer cannot be used: {error}.") from None
         self._first_mid = sections[0].rtp.muxId
-        return transform_answer(self._pc.localDescription.sdp)
+        self._remote_ufrag = sections[0].ice.usernameFragment if sections[0].ice else None
+        answer_sdp = transform_answer(self._pc.localDescription.sdp)
+        red = redundancy(offer_sdp) if self._settings.audio_redundancy else None
+        if red is not None:
+            answer_sdp = with_redundancy(answer_sdp, *red)
+        self._open_plane(leg, answer_sdp, video=any(section.kind == "video" for section in sections))
+        return answer_sdp
 
     async def add_candidates(self, candidates: Sequence[TrickleCandidate], end_of_candidates: bool) -> None:
         """Take the browser's ICE candidates; those of no use are ignored. Raises PeerGone."""
@@ -141,19 +177,38 @@ class Peer:
         if end_of_candidates:
             await self._pc.addIceCandidate(None)
 
+    def is_restart(self, ufrag: str | None) -> bool:
+        """Whether these credentials are new, so that the browser asks for an ICE restart."""
+        return ufrag is not None and ufrag != self._remote_ufrag
+
+    async def restart(
+        self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate], end_of_candidates: bool
+    ) -> str:
+        """The browser has another network (RFC 8445 §9); our side as an SDP fragment (RFC 8840). Raises PeerGone."""
+        leg = self._leg
+        if leg is None or self._plane is None or self._state is PeerState.CLOSED:
+            raise PeerGone("The WebRTC connection of this session cannot be restarted; send a new offer.")
+        self._hold_voice()
+        self._remote_ufrag = ufrag
+        leg.restart(ufrag, pwd)
+        await self.add_candidates(candidates, end_of_candidates)
+        leg.checks_after_restart()
+        self._plane.key_frame()
+        lines = [f"a=ice-ufrag:{leg.ufrag}", f"a=ice-pwd:{leg.pwd}", "m=audio 9 UDP/TLS/RTP/SAVPF 0"]
+        lines += [f"a=mid:{self._first_mid}", *(f"a={line}" for line in leg.candidates), "a=end-of-candidates"]
+        return "".join(f"{line}\r\n" for line in lines)
+
     async def run(self) -> None:
         """Carry media until the connection is lost or `close` is called."""
-        tasks = [asyncio.create_task(work) for work in self._work()]
-        watching = asyncio.create_task(self._watch())
+        tasks = [asyncio.create_task(self._watch())]
+        if self._video is not None:
+            tasks.append(asyncio.create_task(self._video.run()))
         try:
-            await asyncio.wait([watching, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            while not watching.done():  # a track that has ended does not end the connection
-                running = [task for task in tasks if not task.done()]
-                await asyncio.wait([watching, *running], return_when=asyncio.FIRST_COMPLETED)
+            await tasks[0]
         finally:
-            for task in (watching, *tasks):
+            for task in tasks:
                 task.cancel()
-            for result in await asyncio.gather(watching, *tasks, return_exceptions=True):
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception):
                     logger.error("a part of a peer failed", exc_info=result)
             await self.close()
@@ -161,27 +216,24 @@ class Peer:
     async def close(self) -> None:
         """Close the connection; may be called again and at any time."""
         if self._closed is None:
+            self._hold_voice()
             self._step(PeerState.CLOSED, "The connection is closed.")
             self._closed = asyncio.create_task(self._close())
         await asyncio.shield(self._closed)
 
     async def _close(self) -> None:
-        self._voice.track.stop()
+        if self._stop_beat is not None:
+            self._stop_beat()
+        self._voice.stop()
+        if self._plane is not None:
+            self._plane.goodbye()
         await self._pc.close()
+        if self._leg is not None:
+            self._leg.close()
+            self._worker.udp.leave(self._leg.ufrag)
         self._changed.set()
 
-    def _work(self) -> list[Coroutine[Any, Any, None]]:
-        work = [self._voice_when_connected()]
-        if self._audio is not None:
-            work += [self._audio.read(), self._audio.pace()]
-        if self._video is not None:
-            work += [self._video.read(), self._video.sample()]
-        return work
-
-    async def _voice_when_connected(self) -> None:
-        """Speech that arrives while ICE still runs waits in the playout instead of being sent to no one."""
-        await self._connected.wait()
-        await self._voice.play()
+    # Negotiation
 
     def _offer_transceivers(self, kinds: list[str]) -> None:
         """Prepare what answers the offer: codecs can be chosen only before the offer is set."""
@@ -189,50 +241,103 @@ class Peer:
             raise UnsupportedOffer("The offer must have exactly one audio section.")
         if kinds.count("video") > 1:
             raise UnsupportedOffer("The offer must not have more than one video section.")
-        audio = self._pc.addTransceiver(self._voice.track, direction="sendrecv")
+        audio = self._pc.addTransceiver("audio", direction="sendrecv")
         _prefer(audio, "audio", ("audio/opus",))
         if "video" in kinds:
             video = self._pc.addTransceiver("video", direction="recvonly")
             _prefer(video, "video", ("video/VP8", "video/H264", "video/rtx"))
 
-    def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio" and self._audio is None:
-            self._audio = AudioUplink(track, self._sink.peer_audio, self._sink.peer_audio_paused)
-        elif track.kind == "video" and self._video is None:
-            self._video = VideoUplink(track, self._settings, self._jpeg, self._sink.peer_frame, self._frame_ids)
-        else:
-            track.stop()  # an unread track would fill the memory
+    def _join_port(self) -> IceLeg:
+        leg: IceLeg | None = None
 
-    def _on_connection_state(self) -> None:
-        if self._pc.connectionState == "connected":
-            self._connected.set()
-        self._changed.set()
+        def valid(address: Address) -> None:
+            assert leg is not None
+            self._valid_s = asyncio.get_running_loop().time()
+            self._worker.udp.valid(leg.ufrag, address)
+
+        def received(data: bytes) -> None:
+            if self._plane is not None:
+                self._plane.received(data)
+
+        leg = IceLeg(self._pc, self._worker.udp.join, valid, received)
+        return leg
+
+    def _open_plane(self, leg: IceLeg, answer_sdp: str, *, video: bool) -> None:
+        sink = self._sink
+        audio = AudioUplink(sink.peer_audio, sink.peer_audio_paused, sink.peer_level)
+        if video:
+            self._video = VideoUplink(
+                self._settings, self._worker.jpeg, sink.peer_frame, sink.peer_video_wish, self._frame_ids
+            )
+        self._plane = Plane(
+            leg, formats_of(answer_sdp), ssrc_of(self._pc, 0), audio, self._video, self._voice.reported_loss
+        )
+
+    # The voice
+
+    def _send_voice(self, payload: bytes, rtp_time: int, begins: bool) -> None:
+        assert self._plane is not None
+        self._plane.send_voice(payload, rtp_time, begins)
+
+    def _beat(self, now_s: float, missed: int) -> None:
+        assert self._plane is not None
+        self._plane.tick(now_s)
+        if not self._held:
+            self._voice.tick(missed)
+
+    def _hold_voice(self) -> None:
+        """Nobody hears it: what was sent into the void is played again when somebody does."""
+        if self._held or self._heard_s is None:
+            return
+        silent_s = asyncio.get_running_loop().time() - self._heard_s
+        if silent_s >= REWIND_LEAST_S:
+            self._held = True
+            self._playout.rewind(silent_s * 1000)
+
+    # The watch
+
+    @property
+    def _heard_s(self) -> float | None:
+        """When anything authentic last came from the browser."""
+        packet_s = self._plane.last_packet_s if self._plane is not None else None
+        return max((at_s for at_s in (packet_s, self._valid_s) if at_s is not None), default=None)
 
     async def _watch(self) -> None:
         """Follow the state of the connection; returns when it is over."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._settings.connect_timeout_s
-        packet_count, packet_s = 0, loop.time()
         while self._state is not PeerState.CLOSED:
             connection_state = self._pc.connectionState
             if connection_state in ("failed", "closed"):
                 self._step(PeerState.CLOSED, "The browser's connection was closed or lost.")
                 return
             if connection_state == "connected":
-                received = await self._packets_received()
-                if received != packet_count or self._state is PeerState.CONNECTING:
-                    packet_count, packet_s = received, loop.time()
-                    self._step(PeerState.CONNECTED, "Media arrives.")
-                elif loop.time() - packet_s > LOST_S:
-                    self._step(PeerState.CLOSED, f"Nothing has arrived for {LOST_S:g} seconds.")
-                    return
-                elif loop.time() - packet_s > SUSPECT_S:
-                    self._step(PeerState.SUSPECT, "Nothing arrives from your browser at the moment.")
+                self._look(loop.time())
             elif loop.time() > deadline_s:
                 timeout_s = self._settings.connect_timeout_s
                 self._step(PeerState.CLOSED, f"The browser was not reached within {timeout_s:g} seconds.")
                 return
             await self._changed_or(WATCH_S)
+
+    def _look(self, now_s: float) -> None:
+        """Compare what has come with what should have."""
+        if self._state is PeerState.CONNECTING:
+            self._stop_beat = self._worker.ticker.start(self._beat)
+            self._step(PeerState.CONNECTED, "Media arrives.")
+            return
+        heard_s = self._heard_s if self._heard_s is not None else now_s
+        rtp_s = self._plane.last_rtp_s if self._plane is not None else None
+        sends_media = rtp_s is not None and heard_s - rtp_s < 1.0
+        silent_s = now_s - heard_s
+        if silent_s > max(DETACHED_S, 0.0 if sends_media else SILENT_SUSPECT_S + 1):
+            self._hold_voice()
+            self._step(PeerState.DETACHED, "Your connection was lost; your conversation is kept.")
+        elif silent_s > (SUSPECT_S if sends_media else SILENT_SUSPECT_S):
+            self._hold_voice()
+            self._step(PeerState.SUSPECT, "Nothing arrives from your browser at the moment.")
+        elif silent_s < REWIND_LEAST_S or not self._held:
+            self._held = False
+            self._step(PeerState.CONNECTED, "Media arrives.")
 
     async def _changed_or(self, timeout_s: float) -> None:
         self._changed.clear()
@@ -241,10 +346,6 @@ class Peer:
                 await self._changed.wait()
         except TimeoutError:
             pass
-
-    async def _packets_received(self) -> int:
-        stats = await self._pc.getStats()
-        return sum(report.packetsReceived for report in stats.values() if report.type == "transport")
 
     def _step(self, state: PeerState, reason: str) -> None:
         if state is not self._state and self._state is not PeerState.CLOSED:

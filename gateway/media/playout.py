@@ -18,6 +18,7 @@ CHUNK_MS = 20
 CHUNK_BYTES = CHUNK_MS * BYTES_PER_MS
 PREBUFFER_MS = 120  # the service pauses this long between chunks now and then
 QUEUE_MAX_MS = 120_000  # an answer is never longer than a minute or two; a runaway must not fill the memory
+REWIND_MAX_MS = 6_000  # a connection is given up after 5 s of silence; what it did not carry is played again
 FADE_MS = 10  # long enough not to click
 
 
@@ -34,6 +35,8 @@ class Playout:
         self._complete = True
         self._playing = False
         self._fade = b""
+        self._tick = 0
+        self._history: deque[tuple[int, bytes]] = deque()  # what was taken at which tick
 
     @property
     def queued_ms(self) -> float:
@@ -72,13 +75,34 @@ class Playout:
             ramp = np.clip(1.0 - np.arange(samples.size) / (FADE_MS * RATE_HZ / 1000), 0.0, 1.0)
             self._fade = (samples * ramp).astype("<i2").tobytes()
         self._chunks.clear()
+        self._history.clear()
         self._queued_bytes = 0
         self._playing = False
         self.end_of_speech()
         return dropped_ms
 
+    def rewind(self, lasted_ms: float) -> float:
+        """What was taken during the last so many ms was heard by no one: play it again. The ms of speech that was."""
+        since = self._tick - lasted_ms / CHUNK_MS
+        unheard = [chunk for tick, chunk in self._history if tick > since]
+        self._history.clear()
+        for chunk in reversed(unheard):
+            self._chunks.appendleft(chunk)
+            self._queued_bytes += len(chunk)
+            self.played_ms -= len(chunk) / BYTES_PER_MS
+        return len(unheard) * CHUNK_MS
+
     def take(self) -> bytes | None:
         """The next 20 ms to play (480 samples), or None for silence."""
+        self._tick += 1
+        chunk = self._take()
+        if chunk is not None:
+            self._history.append((self._tick, chunk))
+        while self._history and self._tick - self._history[0][0] > REWIND_MAX_MS / CHUNK_MS:
+            self._history.popleft()
+        return chunk
+
+    def _take(self) -> bytes | None:
         if self._fade:
             fade, self._fade = self._fade, b""
             return fade

@@ -17,6 +17,7 @@ Luma = NDArray[np.uint8]
 SKETCH_POINTS = 48  # along the longer side: small things that move still cover a point
 CHANGED_LEVELS = 16  # a point has changed when its luma moved by more than camera noise does
 STILL_SHARE = 0.01  # of all points changed: noise and a flickering lamp
+STILL_S = 10.0  # without motion for so long, a camera may send less often
 MOVING_SHARE = 0.12  # a hand or a turning head before the camera
 
 
@@ -43,6 +44,7 @@ class Sampler:
         self._fps_max = fps_max
         self._last: Luma | None = None
         self._arrived_s = -math.inf
+        self._moved_s = -math.inf
         self._slot_s = -math.inf  # when the last frame was due; the next is due one interval later
 
     def take(self, luma_sketch: Luma, now_s: float) -> bool:
@@ -54,6 +56,8 @@ class Sampler:
         half_s = min(now_s - self._arrived_s, 1.0 / self._fps_max) / 2
         self._arrived_s = now_s
         amount = motion(self._last, luma_sketch)
+        if amount > 0:
+            self._moved_s = now_s
         interval_s = 1.0 / (self._fps_min + (self._fps_max - self._fps_min) * amount)
         due_s = self._slot_s + interval_s
         if now_s < due_s - half_s:
@@ -61,3 +65,8 @@ class Sampler:
         self._slot_s = due_s if now_s - due_s < half_s else now_s
         self._last = luma_sketch
         return True
+
+    def wish_fps(self, now_s: float) -> float:
+        """How often the camera should send: more often than frames are taken, so that motion is noticed soon."""
+        still = now_s - self._moved_s > STILL_S
+        return max(self._fps_min, self._fps_max / 2) if still else self._fps_max

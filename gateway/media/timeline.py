@@ -1,99 +1,225 @@
 """The person's voice as one continuous line of sound, steady by the clock.
 
-Owns the buffer between tracks, which deliver in bursts and with holes, and the model, which wants 40 ms every 40 ms. It
-must not know tracks, codecs or clocks: positions and times are arguments.
-**Invariant: between two pauses, what was taken is as long as the time that passed; a hole is silence, never a jump.**
+Owns what is played when: packets, what stands in for lost ones, and the small stretching by which the line follows the
+network and the sender's clock. It must not know RTP, sockets or clocks: packets come from `Reorder`, sound from a
+`Decoder`, time as an argument.
+**Invariant: between two pauses, what was taken is as long as the time that passed; a hole is concealment or silence of
+its own length, never a jump; nothing is made up for longer than `CONCEAL_MAX_MS`.**
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
 import numpy as np
+from numpy.typing import NDArray
+
+from gateway.media.reorder import CLOCK_HZ, Reorder, Source
 
 RATE_HZ = 16_000
 BYTES_PER_MS = RATE_HZ * 2 // 1000
-MESSAGE_MS = 40  # the service recommends 20 to 40; longer is fewer messages
-MESSAGE_BYTES = MESSAGE_MS * BYTES_PER_MS
-BLOCK_MS = 10
+TICKS_PER_SAMPLE = CLOCK_HZ // RATE_HZ
+BLOCK_MS = 20
 BLOCK_BYTES = BLOCK_MS * BYTES_PER_MS
+BLOCK_TICKS = CLOCK_HZ * BLOCK_MS // 1000
+SLIP_TICKS = CLOCK_HZ // 400  # less than any Opus frame: the sender's clock has slipped
 
-START_MS = 60  # buffered before the line begins: three packets, so that jitter does not tear it at once
-TARGET_MS = 120  # above this, silence is left out until the line has caught up
-LIMIT_MS = 600  # above this speech is left out too: an answer to what was said long ago is worse
-PAUSE_S = 1.0  # no sound for so long is a pause (the service wants it told), not a hole
-JUMP_MAX_SAMPLES = 2 * RATE_HZ  # a larger step in the sender's time is a new start of its clock
-SILENT_RMS = 100.0  # -50 dBov: below speech, as in `activity.NEVER_VOICE_DBOV`
+PAUSE_S = 1.0  # no packet for so long is a pause (the service wants it told), not a hole
+CONCEAL_MAX_MS = 100  # longer than that, guesses become words that nobody said
+HOLD_MAX_S = 0.26  # a delay that grows is followed this far; then the network has a gap and time goes on
+SLACK_S = 0.01  # between wait and target, before the line is stretched
+
+# Stretching by one period of the voice: 2.5 to 10 ms, 100 to 400 Hz.
+PERIOD_MIN, PERIOD_MAX = 40, 160
+OVERLAP = 160
+LIKE_MIN = 0.5  # normalised correlation below which a cut would be heard
+SILENT_RMS = 100.0  # -50 dBov: any cut is silent
+
+Samples = NDArray[np.float32]
+Kind = Source | Literal["fec", "concealed", "silent"]
+
+
+class Decoder(Protocol):
+    """Opus to 16 kHz mono s16le."""
+
+    def decode(self, payload: bytes) -> bytes:
+        """A packet; raises ValueError when it is none."""
+
+    def decode_fec(self, payload: bytes, duration_ms: int) -> bytes | None:
+        """What was before this packet, as the packet itself knows it (LBRR); None when it does not."""
+
+    def conceal(self, duration_ms: int) -> bytes:
+        """A guess at what was lost."""
+
+    def reset(self) -> None:
+        """Forget the past."""
+
+
+@dataclass(slots=True)
+class Shares:
+    """How much of the line came how, in ms."""
+
+    received: float = 0.0
+    retransmitted: float = 0.0
+    red: float = 0.0
+    fec: float = 0.0
+    concealed: float = 0.0
+    silent: float = 0.0
+
+    def add(self, kind: Kind, duration_ms: float) -> None:
+        """So much more of this kind."""
+        setattr(self, kind, getattr(self, kind) + duration_ms)
 
 
 class Timeline:
-    """The line of one peer: push as sound arrives, take by the clock."""
+    """The line of one microphone: push into `packets` as they arrive, take by the clock."""
 
-    def __init__(self) -> None:
-        self.filled_ms = 0.0  # silence put in for sound that was missing
-        self.skipped_ms = 0.0  # silence left out to catch up
-        self.dropped_ms = 0.0  # sound left out because it came far too late
-        self._buffer = bytearray()
-        self._expected: int | None = None  # where the next sound begins, in the sender's time
-        self._started_s: float | None = None
+    def __init__(self, packets: Reorder, decoder: Decoder) -> None:
+        self.shares = Shares()
+        self.stretched_ms = 0.0  # added (positive) and left out (negative) to follow the network, in all
+        self.undecodable = 0
+        self._packets = packets
+        self._decoder = decoder
+        self._position: int | None = None  # the playhead
+        self._started_s = 0.0
         self._taken = 0
-        self._pushed_s = 0.0
+        self._made_up_ms = 0.0  # since the last real sound
+        self._buffer = bytearray()
 
     @property
     def paused(self) -> bool:
         """True before the first sound and during a pause."""
-        return self._started_s is None
+        return self._position is None
 
     @property
-    def buffered_ms(self) -> float:
-        """Sound that waits to be taken."""
-        return len(self._buffer) / BYTES_PER_MS
-
-    def push(self, position: int, pcm: bytes, now_s: float) -> None:
-        """Add 16 kHz mono s16le that begins at `position`, in samples of the sender's time."""
-        expected = position if self._expected is None else self._expected
-        gap = position - expected
-        end = position + len(pcm) // 2
-        if 0 < gap <= JUMP_MAX_SAMPLES:
-            self._buffer += bytes(gap * 2)
-            self.filled_ms += gap / (RATE_HZ / 1000)
-        elif -JUMP_MAX_SAMPLES <= gap < 0:  # a part of it was there already
-            pcm = pcm[min(len(pcm), -gap * 2) :]
-            end = max(end, expected)
-        self._expected = end
-        self._buffer += pcm
-        self._pushed_s = now_s
-        self._limit()
+    def wait_s(self) -> float:
+        """How long a packet waits before it is played, at the least."""
+        return self._packets.target_s
 
     def take(self, now_s: float) -> list[bytes]:
-        """The 40 ms messages that are due by now; none during a pause."""
-        if self._started_s is None:
-            if self.buffered_ms < START_MS:
+        """The blocks of 20 ms that are due by now; none during a pause."""
+        if self._position is None:
+            first = self._packets.first()
+            if first is None or self._packets.lag_s(first, now_s) < self._packets.target_s:
                 return []
-            self._started_s, self._taken = now_s, 0
-        if not self._buffer and now_s - self._pushed_s > PAUSE_S:
-            self._started_s = None
+            self._position, self._started_s, self._taken = first, now_s, 0
+            self._made_up_ms = CONCEAL_MAX_MS
+            self._buffer.clear()
+            self._decoder.reset()
+        if self._packets.is_empty and now_s - self._packets.newest_s > PAUSE_S:
+            self._position = None
             return []
-        due = int((now_s - self._started_s) * 1000 / MESSAGE_MS + 1e-6) + 1 - self._taken
+        due = int((now_s - self._started_s) * 1000 / BLOCK_MS + 1e-6) + 1 - self._taken
         self._taken += max(0, due)
-        return [self._message() for _ in range(due)]
+        # What was due earlier is played as of then: a loop that stalled must not mistake itself for the network.
+        return [self._block(now_s - (due - 1 - index) * BLOCK_MS / 1000) for index in range(due)]
 
-    def _message(self) -> bytes:
-        while self.buffered_ms > TARGET_MS and _is_silent(self._buffer[:BLOCK_BYTES]):
-            del self._buffer[:BLOCK_BYTES]
-            self.skipped_ms += BLOCK_MS
-        pcm = bytes(self._buffer[:MESSAGE_BYTES])
-        del self._buffer[:MESSAGE_BYTES]
-        self.filled_ms += (MESSAGE_BYTES - len(pcm)) / BYTES_PER_MS
-        return pcm.ljust(MESSAGE_BYTES, b"\0")
+    def _block(self, now_s: float) -> bytes:
+        while len(self._buffer) < BLOCK_BYTES:
+            self._buffer += self._next(now_s - len(self._buffer) / BYTES_PER_MS / 1000)
+        block = bytes(self._buffer[:BLOCK_BYTES])
+        del self._buffer[:BLOCK_BYTES]
+        return block
 
-    def _limit(self) -> None:
-        excess = len(self._buffer) - LIMIT_MS * BYTES_PER_MS
-        if excess > 0:
-            # Half of the limit at once: one hole is understood better than many.
-            excess += LIMIT_MS * BYTES_PER_MS // 2
-            del self._buffer[:excess]
-            self.dropped_ms += excess / BYTES_PER_MS
+    def _next(self, now_s: float) -> bytes:
+        """The next piece of sound: a packet, or what stands in for it."""
+        assert self._position is not None
+        stored = self._packets.peek(self._position)
+        lag_s = self._packets.lag_s(self._position, now_s)
+        if stored is not None:
+            try:
+                pcm = self._decoder.decode(stored.payload)
+            except ValueError:
+                self.undecodable += 1
+                return self._hole(now_s, None)
+            ticks = len(pcm) // 2 * TICKS_PER_SAMPLE
+            self._packets.packet_lasts(ticks)
+            self._advance(ticks)
+            self._made_up_ms = 0.0
+            self.shares.add(stored.source, len(pcm) / BYTES_PER_MS)
+            return self._steer(pcm, lag_s)
+        first = self._packets.first()
+        if first is None:
+            if lag_s < HOLD_MAX_S:
+                return self._made_up(BLOCK_MS)  # late, or lost: it is not known yet, and time is left
+            return self._hole(now_s, None)
+        if lag_s < self._packets.target_s - SLACK_S and first - self._position <= 10 * BLOCK_TICKS:
+            return self._made_up(BLOCK_MS // 2)  # it may still come
+        return self._hole(now_s, first)
+
+    def _hole(self, now_s: float, until: int | None) -> bytes:
+        """A piece of the line that will never come."""
+        assert self._position is not None
+        ticks = BLOCK_TICKS if until is None else min(BLOCK_TICKS, until - self._position)
+        duration_ms = ticks * 1000 // CLOCK_HZ
+        if ticks < SLIP_TICKS:
+            self._advance(ticks)
+            return b""
+        after = self._packets.peek(self._position + ticks)
+        self._advance(ticks)
+        if after is not None and ticks == BLOCK_TICKS:
+            recovered = self._decoder.decode_fec(after.payload, duration_ms)
+            if recovered is not None:
+                self._made_up_ms = 0.0
+                self.shares.add("fec", duration_ms)
+                return recovered
+        return self._made_up(duration_ms)
+
+    def _made_up(self, duration_ms: int) -> bytes:
+        if self._made_up_ms >= CONCEAL_MAX_MS:
+            self.shares.add("silent", duration_ms)
+            return bytes(duration_ms * BYTES_PER_MS)
+        begin, end = self._made_up_ms, self._made_up_ms + duration_ms
+        self._made_up_ms = end
+        self.shares.add("concealed", duration_ms)
+        samples = np.frombuffer(self._decoder.conceal(duration_ms), dtype="<i2")
+        ramp = np.linspace(1 - begin / CONCEAL_MAX_MS, max(0.0, 1 - end / CONCEAL_MAX_MS), samples.size)
+        return (samples * ramp).astype("<i2").tobytes()
+
+    def _advance(self, ticks: int) -> None:
+        assert self._position is not None
+        self._packets.take(self._position, ticks)
+        self._position += ticks
+
+    def _steer(self, pcm: bytes, lag_s: float) -> bytes:
+        """Shorter when packets wait longer than they need to, longer when they do not wait long enough."""
+        off_s = lag_s - self._packets.target_s
+        if -SLACK_S <= off_s <= SLACK_S:
+            return pcm
+        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+        if samples.size < OVERLAP + PERIOD_MAX:
+            return pcm
+        period = _period(samples)
+        if period is None:
+            return pcm
+        changed = shortened(samples, period) if off_s > 0 else lengthened(samples, period)
+        self.stretched_ms += (changed.size - samples.size) * 1000 / RATE_HZ
+        return changed.astype("<i2").tobytes()
 
 
-def _is_silent(block: bytes | bytearray) -> bool:
-    samples = np.frombuffer(bytes(block), dtype="<i2").astype(np.float32)
-    return bool(np.sqrt(np.mean(samples * samples)) < SILENT_RMS)
+def _period(samples: Samples) -> int | None:
+    """A distance at which the sound is like itself; None when there is none."""
+    head = samples[:OVERLAP]
+    if float(np.sqrt(np.mean(samples * samples))) < SILENT_RMS:
+        return PERIOD_MAX
+    likeness = np.correlate(samples[PERIOD_MIN : PERIOD_MAX + OVERLAP], head, "valid")
+    squares = np.concatenate(([0.0], np.cumsum(samples[PERIOD_MIN : PERIOD_MAX + OVERLAP] ** 2)))
+    energy = np.sqrt((squares[OVERLAP:] - squares[:-OVERLAP]) * float(np.dot(head, head))) + 1.0
+    normalised = likeness / energy
+    best = int(np.argmax(normalised))
+    return PERIOD_MIN + best if normalised[best] >= LIKE_MIN else None
+
+
+def shortened(samples: Samples, period: int) -> Samples:
+    """Without one period: the beginning glides into what is one period later."""
+    ramp = np.linspace(0.0, 1.0, OVERLAP, dtype=np.float32)
+    joined = samples[:OVERLAP] * (1 - ramp) + samples[period : period + OVERLAP] * ramp
+    return np.concatenate((joined, samples[period + OVERLAP :]))
+
+
+def lengthened(samples: Samples, period: int) -> Samples:
+    """With one period twice: what is one period later glides back into the beginning."""
+    ramp = np.linspace(0.0, 1.0, OVERLAP, dtype=np.float32)
+    joined = samples[period : period + OVERLAP] * (1 - ramp) + samples[:OVERLAP] * ramp
+    return np.concatenate((samples[:period], joined, samples[OVERLAP:]))

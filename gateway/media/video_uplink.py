@@ -1,27 +1,31 @@
-"""The camera: from a track to JPEG frames for the model.
+"""The camera: from RTP packets to JPEG frames for the model.
 
-Owns the mailbox between a camera that delivers when it likes and an encoder that takes its time. It must not know the
-model's leg.
-**Invariant: the track is always read; at most one picture waits, the newest.**
+Owns the way of a picture through decoder, sampler and encoder. It must not know the model's leg or sockets.
+**Invariant: at most `CODED_MAX` coded frames and one picture wait; a picture that was decoded from something broken is
+not handed on.**
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
 
+from gateway.media.frames import Codec, CodedFrame, Frames
 from gateway.media.jpeg import JpegWorker
+from gateway.media.rtp import Packet
 from gateway.media.sampler import Luma, Sampler, sketch
 from gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+CODED_MAX = 90  # three seconds of a camera that ignores what it is told; then a key frame is cheaper
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,54 +40,97 @@ class Frame:
 
 
 class VideoUplink:
-    """Reads one track until it ends."""
+    """One camera."""
 
     def __init__(
         self,
-        track: MediaStreamTrack,
         settings: Settings,
         jpeg: JpegWorker,
         on_frame: Callable[[Frame], None],
+        on_wish: Callable[[float], None],
         ids: Iterator[int],
     ) -> None:
-        self._track = track
+        self.frames = Frames()
         self._settings = settings
         self._jpeg = jpeg
         self._on_frame = on_frame
+        self._on_wish = on_wish
         self._ids = ids
         self._sampler = Sampler(settings.video_fps_min, settings.video_fps_max)
-        self._newest: tuple[av.VideoFrame, float] | None = None
+        self._wish_fps = settings.video_fps_max
+        self._coded: deque[CodedFrame] = deque()
         self._arrived = asyncio.Event()
+        self._decoder = VideoDecoder()
 
-    async def read(self) -> None:
-        """Take in the track; returns when it has ended."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                picture = await self._track.recv()
-            except MediaStreamError:
-                return
-            assert isinstance(picture, av.VideoFrame)
-            self._newest = picture, loop.time()
-            self._arrived.set()
+    def push(self, packet: Packet, codec: Codec, now_s: float) -> None:
+        """A packet arrived."""
+        whole = self.frames.push(packet, codec, now_s)
+        if not whole:
+            return
+        self._coded.extend(whole)
+        if len(self._coded) > CODED_MAX:
+            self._coded.clear()
+            self.frames.broken()
+        self._arrived.set()
 
-    async def sample(self) -> None:
-        """Encode the pictures that are wanted; runs until it is cancelled."""
+    async def run(self) -> None:
+        """Decode all, encode what is wanted; runs until it is cancelled."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            assert self._newest is not None
-            (picture, arrived_s), self._newest = self._newest, None
-            if self._sampler.take(sketch(luma(picture)), arrived_s):
-                await self._encode(picture, arrived_s)
+            coded = tuple(self._coded)
+            self._coded.clear()
+            if not coded:
+                continue
+            try:
+                picture, luma_sketch = await self._jpeg.run(self._decoder.decode, coded)
+            except (ValueError, av.FFmpegError) as error:
+                logger.info("a picture could not be decoded: %s", error)
+                self.frames.broken()
+                continue
+            await self._sample(picture, luma_sketch, coded[-1].arrived_s)
 
-    async def _encode(self, picture: av.VideoFrame, arrived_s: float) -> None:
+    async def _sample(self, picture: av.VideoFrame, luma_sketch: Luma, arrived_s: float) -> None:
+        wanted = self._sampler.take(luma_sketch, arrived_s)
+        wish_fps = self._sampler.wish_fps(arrived_s)
+        if wish_fps != self._wish_fps:
+            self._wish_fps = wish_fps
+            self._on_wish(wish_fps)
+        if not wanted:
+            return
         try:
             jpeg = await self._jpeg.encode(picture, self._settings.video_size_px, self._settings.video_max_bytes)
         except (ValueError, av.FFmpegError) as error:
             logger.warning("a picture could not be encoded: %s", error)
             return
         self._on_frame(Frame(next(self._ids), jpeg.data, jpeg.width, jpeg.height, arrived_s))
+
+
+class VideoDecoder:
+    """Coded frames to pictures; used from one thread at a time."""
+
+    def __init__(self) -> None:
+        self._codec: Codec | None = None
+        self._context: Any = None
+
+    def decode(self, coded: tuple[CodedFrame, ...]) -> tuple[av.VideoFrame, Luma]:
+        """Decode these in order; the newest picture and a sketch of it. Raises ValueError and FFmpegError."""
+        picture = None
+        for frame in coded:
+            if frame.codec != self._codec or self._context is None:
+                self._codec, self._context = frame.codec, _open(frame.codec)
+            for picture in self._context.decode(av.Packet(frame.data)):
+                if picture.is_corrupt:
+                    raise ValueError("the decoder calls it corrupt")
+        if picture is None:
+            raise ValueError("there is no picture in it")
+        return picture, sketch(luma(picture))
+
+
+def _open(codec: Codec) -> Any:
+    context: Any = av.CodecContext.create(codec, "r")
+    context.thread_count = 1  # threads of its own cost more than they bring at 3 fps
+    return context
 
 
 def luma(picture: av.VideoFrame) -> Luma:

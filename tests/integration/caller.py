@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import re
 from types import TracebackType
 
 import aiohttp
@@ -79,6 +80,13 @@ class Caller:
         for task in self._listening:
             task.cancel()
         await asyncio.gather(*self._listening, return_exceptions=True)
+
+    @property
+    def ufrag(self) -> str:
+        """The ICE user name fragment of its offer."""
+        found = re.search(r"a=ice-ufrag:(\S+)", self.pc.localDescription.sdp)
+        assert found is not None
+        return found[1]
 
     async def end(self) -> int:
         """DELETE the session; the status."""

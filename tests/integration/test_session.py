@@ -65,7 +65,7 @@ async def test_the_frame_that_the_model_saw_can_be_fetched(client: TestClient, s
 
 async def test_typed_text_is_answered_with_voice(client: TestClient) -> None:
     """What is typed goes to the model; its words come as events and its voice as sound."""
-    async with Caller(client) as caller, caller.events() as socket:
+    async with Caller(client, silent=True) as caller, caller.events() as socket:
         await until(socket, "bot-ready")
         await asyncio.wait_for(caller.connected.wait(), PATIENCE_S)
         await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "hello"}})
@@ -131,7 +131,7 @@ async def test_a_gateway_that_shuts_down_says_so(open_client: Any, simulator: Si
 
 async def test_what_was_said_can_be_fetched_also_after_the_end(client: TestClient) -> None:
     """The transcript is JSON or text, grows during the call, and stays for a while."""
-    async with Caller(client) as caller, caller.events() as socket:
+    async with Caller(client, silent=True) as caller, caller.events() as socket:
         await until(socket, "bot-ready")
         await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "hello"}})
         await until(socket, "server-message", type="turn")

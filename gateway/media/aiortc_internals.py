@@ -1,0 +1,278 @@
+"""Everything of aiortc and aioice that is not public, in one place.
+
+Owns the private names, the check that they are all still there, and what is built on them: how a connection gets its
+datagrams from the shared port, an ICE restart, and the taking over of the RTP plane. It must not know sessions, audio
+or video.
+**Invariant: no other module of the gateway uses a private name of these packages; `check` fails with the name of what
+has moved before a call can.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aioice import Candidate, stun
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import CandidatePair, Connection, StunProtocol, get_host_addresses
+from aiortc import RTCPeerConnection
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
+from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
+
+from gateway.errors import ConfigError
+
+Address = tuple[str, int]
+
+CONNECTION_NAMES = (
+    "_check_list",
+    "_early_checks",
+    "_nominated",
+    "_nominating",
+    "_protocols",
+    "_query_consent_task",
+    "_queue",
+    "_remote_candidates",
+    "_remote_candidates_end",
+    "check_incoming",
+    "data_received",
+    "get_component_candidates",
+    "query_consent",
+    "request_received",
+)
+DTLS_NAMES = ("_rx_srtp", "_tx_srtp", "_ssl", "_rtp_router")
+ICE_NAMES = ("_connection", "_send", "_recv")
+CHECK_RTO_S = 0.1  # aioice waits 500 ms before it repeats a connectivity check; browsers wait about 50 to 100
+CONSENT_S = 2.5  # as browsers do; each one also measures the round trip
+CONSENT_TIMEOUT_S = 2.0
+HANDSHAKE_RTO_S = 0.12  # OpenSSL repeats a flight after 1 s; browsers after 50 ms
+HANDSHAKE_TRIES = 20
+DTLS_QUEUE_MAX = 64  # datagrams; a handshake has a dozen
+
+
+def check() -> None:
+    """Raise ConfigError when a name that is used here has moved."""
+    gatherer = RTCIceGatherer(iceServers=[])
+    transport = RTCIceTransport(gatherer)
+    dtls = RTCDtlsTransport(transport, [RTCCertificate.generateCertificate()])
+    missing = [
+        f"{type(owner).__name__}.{name}"
+        for owner, names in ((gatherer._connection, CONNECTION_NAMES), (transport, ICE_NAMES), (dtls, DTLS_NAMES))
+        for name in names
+        if not hasattr(owner, name)
+    ]
+    missing += [] if hasattr(gatherer, "_remote_candidates_end") else ["RTCIceGatherer._remote_candidates_end"]
+    if not hasattr(stun, "RETRY_RTO"):
+        missing.append("aioice.stun.RETRY_RTO")
+    if missing:
+        raise ConfigError(
+            f"This version of aiortc or aioice has moved {', '.join(missing)}: install the versions of constraints.txt."
+        )
+
+
+def host_addresses() -> list[str]:
+    """Addresses of this machine, without loopback; the loopback address where there is no other."""
+    return get_host_addresses(use_ipv4=True, use_ipv6=True) or ["127.0.0.1"]
+
+
+class MuxedProtocol(StunProtocol):
+    """One connection's end of a shared socket; what aioice believes to be a socket of its own."""
+
+    def __init__(self, connection: Connection, transport: asyncio.DatagramTransport, address: Address) -> None:
+        super().__init__(connection)
+        self.transport = transport
+        host, port = address
+        self.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=1,
+            transport="udp",
+            priority=candidate_priority(1, "host"),
+            host=host,
+            port=port,
+            type="host",
+        )
+
+    async def close(self) -> None:
+        """The socket stays open: others use it."""
+
+
+class IceLeg:
+    """The ICE side of one peer connection on a shared port.
+
+    `join` gives the connection its ends of the sockets; `on_valid` is told an address whose check was authentic;
+    `on_datagram` gets what is neither STUN nor DTLS.
+    """
+
+    def __init__(
+        self,
+        pc: RTCPeerConnection,
+        join: Callable[[Connection], list[MuxedProtocol]],
+        on_valid: Callable[[Address], None],
+        on_datagram: Callable[[bytes], None],
+    ) -> None:
+        self._dtls: RTCDtlsTransport = pc.getTransceivers()[0].receiver.transport
+        self._ice: RTCIceTransport = self._dtls.transport
+        self._connection: Connection = self._ice._connection
+        self._join = join
+        self._on_valid = on_valid
+        self._on_datagram = on_datagram
+        self._flight: list[bytes] = []
+        self._flight_timer: asyncio.TimerHandle | None = None
+        self._flight_tries = 0
+        self.rtt_s: float | None = None
+        self._take_over()
+
+    @property
+    def ufrag(self) -> str:
+        """Our user name fragment."""
+        return self._connection.local_username
+
+    @property
+    def pwd(self) -> str:
+        """Our password."""
+        return self._connection.local_password
+
+    @property
+    def candidates(self) -> list[str]:
+        """Our candidates as SDP lines without `a=`."""
+        return [f"candidate:{candidate.to_sdp()}" for candidate in self._connection.local_candidates]
+
+    @property
+    def srtp(self) -> tuple[Any, Any] | None:
+        """(in, out) sessions of pylibsrtp; None before the handshake is over."""
+        if self._dtls.state != "connected":
+            return None
+        return self._dtls._rx_srtp, self._dtls._tx_srtp
+
+    def send(self, datagram: bytes) -> bool:
+        """Send to where the browser is at the moment; False when that is not known."""
+        pair: CandidatePair | None = self._connection._nominated.get(1)
+        if pair is None:
+            return False
+        pair.protocol.transport.sendto(datagram, pair.remote_addr)
+        return True
+
+    def restart(self, ufrag: str, pwd: str) -> None:
+        """The browser gathers anew (RFC 8445 §9): its former candidates and checks mean nothing any more.
+
+        Our own credentials stay, which browsers accept; DTLS and SRTP go on. Media goes the old way until a new pair is
+        nominated.
+        """
+        connection = self._connection
+        connection.remote_username, connection.remote_password = ufrag, pwd
+        for pair in connection._check_list:
+            if pair.task is not None:
+                pair.task.cancel()
+        connection._check_list.clear()
+        connection._remote_candidates.clear()
+        connection._nominating.clear()
+        connection._remote_candidates_end = False
+        self._ice.iceGatherer._remote_candidates_end = False
+
+    def checks_after_restart(self) -> None:
+        """Check the candidates that came with a restart; `connect` does it only the first time."""
+        for pair in self._connection._check_list:
+            if pair.state is CandidatePair.State.FROZEN:
+                self._connection.check_start_task(pair)
+
+    def _take_over(self) -> None:
+        connection = self._connection
+        stun.RETRY_RTO = CHECK_RTO_S
+        incoming = connection.check_incoming
+
+        def check_incoming(message: stun.Message, address: Address, protocol: StunProtocol) -> None:
+            self._on_valid(address)
+            incoming(message, address, protocol)
+
+        def data_received(data: bytes, component: int) -> None:
+            if 19 < data[0] < 64:  # RFC 7983
+                if connection._queue.qsize() < DTLS_QUEUE_MAX:
+                    connection._queue.put_nowait((data, component))
+                    self._flight_answered()
+            else:
+                self._on_datagram(data)
+
+        async def get_component_candidates(component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
+            protocols = self._join(connection)
+            connection._protocols += protocols
+            return [protocol.local_candidate for protocol in protocols]
+
+        connection.check_incoming = check_incoming  # type: ignore[method-assign, assignment]
+        connection.data_received = data_received  # type: ignore[method-assign]
+        connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]
+        connection.query_consent = self._consent  # type: ignore[method-assign]
+        send = self._ice._send
+
+        async def send_handshake(data: bytes) -> None:
+            await send(data)
+            if self._dtls.state == "connecting":
+                self._flight_sent(data)
+
+        self._ice._send = send_handshake
+
+    # Consent (RFC 7675). Nobody is cut off here: the watchdog of the peer looks at what arrives.
+
+    async def _consent(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            for pair in list(self._connection._nominated.values()):
+                request = self._connection.build_request(pair, nominate=False)
+                begun_s = loop.time()
+                key = (self._connection.remote_password or "").encode()
+                try:
+                    async with asyncio.timeout(CONSENT_TIMEOUT_S):
+                        await pair.protocol.request(request, pair.remote_addr, integrity_key=key)
+                except (stun.TransactionError, TimeoutError):
+                    continue
+                measured_s = loop.time() - begun_s
+                # The least of what was seen lately: a lost and repeated request looks like a long way.
+                self.rtt_s = measured_s if self.rtt_s is None else min(measured_s, self.rtt_s + 0.25 * measured_s)
+            await asyncio.sleep(CONSENT_S)
+
+    # The handshake on a lossy network: our last flight is repeated until something comes back.
+
+    def _flight_sent(self, data: bytes) -> None:
+        self._flight.append(data)
+        if self._flight_timer is None:
+            self._flight_tries = 0
+            self._arm()
+
+    def _flight_answered(self) -> None:
+        self._flight.clear()
+        if self._flight_timer is not None:
+            self._flight_timer.cancel()
+            self._flight_timer = None
+
+    def _arm(self) -> None:
+        delay_s = HANDSHAKE_RTO_S * (1 + self._flight_tries // 4)
+        self._flight_timer = asyncio.get_running_loop().call_later(delay_s, self._repeat)
+
+    def _repeat(self) -> None:
+        self._flight_timer = None
+        if self._dtls.state != "connecting" or self._flight_tries >= HANDSHAKE_TRIES:
+            return
+        for datagram in self._flight:
+            self.send(datagram)
+        self._flight_tries += 1
+        self._arm()
+
+    def close(self) -> None:
+        """Stop what runs by itself."""
+        self._flight_answered()
+
+
+def take_over_media(pc: RTCPeerConnection) -> None:
+    """Let aiortc's senders and receivers rest: no decoder thread, no RTP task. Before the answer is set."""
+
+    async def nothing(_: object) -> None:
+        return None
+
+    for transceiver in pc.getTransceivers():
+        transceiver.sender.send = nothing  # type: ignore[method-assign, assignment]
+        transceiver.receiver.receive = nothing  # type: ignore[method-assign, assignment]
+
+
+def ssrc_of(pc: RTCPeerConnection, index: int) -> int:
+    """The SSRC that our answer names for a transceiver."""
+    ssrc: int = pc.getTransceivers()[index].sender._ssrc
+    return ssrc

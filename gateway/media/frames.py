@@ -1,0 +1,244 @@
+"""The packets of a camera put together to coded frames.
+
+Owns the order of packets, what of it is missing and asked for again, and the decision that only a key frame helps. It
+must not know decoders, sockets or clocks: times are arguments.
+**Invariant: a frame that is handed out is whole, and everything since the last key frame was handed out before it.**
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.media.rtp import Packet, Unwrapper
+
+Codec = Literal["vp8", "h264"]
+
+HOLE_MAX_S = 0.3  # a repetition that takes longer than a camera's frame is not waited for; a key frame is asked for
+RETRY_S = 0.04
+WAITING_MAX = 1024  # packets: a key frame of 1080p has 200
+MISSING_MAX = 128
+PLI_LEAST_S = 0.5
+PLI_MOST_S = 4.0  # to a camera that does not answer
+START_CODE = b"\0\0\0\1"
+
+
+@dataclass(frozen=True, slots=True)
+class CodedFrame:
+    """One whole frame, as a decoder takes it."""
+
+    codec: Codec
+    data: bytes
+    is_key: bool
+    arrived_s: float
+
+
+@dataclass(slots=True)
+class _Missing:
+    since_s: float
+    asked_s: float | None = None
+
+
+class Frames:
+    """The frames of one camera."""
+
+    def __init__(self) -> None:
+        self.lost_frames = 0  # how often a hole was given up
+        self._ssrc: int | None = None
+        self._sequences = Unwrapper()
+        self._waiting: dict[int, tuple[Packet, Codec]] = {}
+        self._missing: dict[int, _Missing] = {}
+        self._next: int | None = None  # where the next frame begins; None: at a key frame
+        self._pli_s: float | None = None
+        self._pli_wait_s = PLI_LEAST_S
+
+    @property
+    def needs_key(self) -> bool:
+        """True while only a key frame helps."""
+        return self._next is None
+
+    def push(self, packet: Packet, codec: Codec, now_s: float) -> list[CodedFrame]:
+        """Take in a packet; the frames that are whole now."""
+        if packet.ssrc != self._ssrc:
+            self._ssrc = packet.ssrc
+            self._sequences = Unwrapper()
+            self.broken()
+        before = self._sequences.newest
+        number = self._sequences.unwrap(packet.sequence)
+        if self._next is not None and number < self._next:
+            return []
+        self._missing.pop(number, None)
+        if before is not None and number > before + 1:
+            if number - before > MISSING_MAX:
+                self.broken()
+            else:
+                for lost in range(before + 1, number):
+                    self._missing[lost] = _Missing(now_s)
+        if packet.payload:
+            self._waiting[number] = packet, codec
+        elif self._next == number:  # padding has a number of its own
+            self._next += 1
+        if len(self._waiting) > WAITING_MAX:
+            self.broken()
+        return self._whole(now_s)
+
+    def broken(self) -> None:
+        """What was handed out cannot be continued."""
+        self.lost_frames += self._next is not None
+        self._next = None
+        self._waiting.clear()
+        self._missing.clear()
+
+    def look(self, now_s: float) -> None:
+        """Give up a hole that is too old."""
+        if any(now_s - missing.since_s > HOLE_MAX_S for missing in self._missing.values()):
+            newest_key = None if self._next is None else self._newest_key()
+            waiting = self._waiting
+            self.broken()
+            if newest_key is not None:  # one that has come meanwhile makes the hole unimportant
+                self._waiting = {number: one for number, one in waiting.items() if number >= newest_key}
+
+    def requests(self, now_s: float, rtt_s: float) -> list[int]:
+        """Sequence numbers to ask for now."""
+        due = [
+            number
+            for number, missing in self._missing.items()
+            if missing.asked_s is None or now_s - missing.asked_s >= max(RETRY_S, rtt_s)
+        ]
+        for number in due:
+            self._missing[number].asked_s = now_s
+        return due
+
+    def wants_pli(self, now_s: float) -> bool:
+        """Whether to ask for a key frame now; each time is longer after the one before while none comes."""
+        if self._next is not None or self._ssrc is None:
+            return False
+        if self._pli_s is not None and now_s - self._pli_s < self._pli_wait_s:
+            return False
+        if self._pli_s is not None:
+            self._pli_wait_s = min(PLI_MOST_S, self._pli_wait_s * 2)
+        self._pli_s = now_s
+        return True
+
+    @property
+    def ssrc(self) -> int | None:
+        """The stream that comes."""
+        return self._ssrc
+
+    def _whole(self, now_s: float) -> list[CodedFrame]:
+        if self._next is None:
+            self._next = self._newest_key()
+            if self._next is None:
+                return []
+            self._waiting = {number: one for number, one in self._waiting.items() if number >= self._next}
+            self._missing = {number: one for number, one in self._missing.items() if number >= self._next}
+            self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
+        found = []
+        while (frame := self._frame_at(self._next, now_s)) is not None:
+            coded, self._next = frame
+            if coded is None:
+                self.broken()
+                break
+            found.append(coded)
+        return found
+
+    def _newest_key(self) -> int | None:
+        keys = [number for number, (packet, codec) in self._waiting.items() if begins_key_frame(packet.payload, codec)]
+        return max(keys) if keys else None
+
+    def _frame_at(self, begin: int, now_s: float) -> tuple[CodedFrame | None, int] | None:
+        """The frame that begins here and the number after it; None while it is not whole."""
+        packets: list[Packet] = []
+        number = begin
+        while True:
+            stored = self._waiting.get(number)
+            if stored is None:
+                return None
+            packet, codec = stored
+            if packets and packet.timestamp != packets[0].timestamp:  # a sender without markers
+                break
+            packets.append(packet)
+            number += 1
+            if packet.marker:
+                break
+        for used in range(begin, number):
+            del self._waiting[used]
+        payloads = [packet.payload for packet in packets]
+        data = DEPACKETISE[codec](payloads)
+        if data is None:
+            return None, number
+        return CodedFrame(codec, data, begins_key_frame(payloads[0], codec), now_s), number
+
+
+def vp8_descriptor_bytes(payload: bytes) -> int | None:
+    """Length of the VP8 payload descriptor (RFC 7741 §4.2); None when it is cut off."""
+    if not payload:
+        return None
+    size = 1
+    if payload[0] & 0x80:
+        if len(payload) < 2:
+            return None
+        extended, size = payload[1], 2
+        if extended & 0x80:
+            if len(payload) < 3:
+                return None
+            size += 2 if payload[2] & 0x80 else 1
+        size += bool(extended & 0x40) + bool(extended & 0x30)
+    return size if size < len(payload) else None
+
+
+def begins_key_frame(payload: bytes, codec: Codec) -> bool:
+    """Whether a key frame begins with this payload."""
+    if codec == "vp8":
+        size = vp8_descriptor_bytes(payload)
+        return size is not None and payload[0] & 0x17 == 0x10 and payload[size] & 1 == 0
+    if len(payload) < 2:
+        return False
+    kind = payload[0] & 0x1F
+    if kind == 24:  # STAP-A
+        return len(payload) > 3 and payload[3] & 0x1F in (5, 7)
+    if kind == 28:  # FU-A
+        return payload[1] & 0x80 != 0 and payload[1] & 0x1F in (5, 7)
+    return kind in (5, 7)
+
+
+def _vp8(payloads: list[bytes]) -> bytes | None:
+    parts = []
+    for payload in payloads:
+        size = vp8_descriptor_bytes(payload)
+        if size is None:
+            return None
+        parts.append(payload[size:])
+    return b"".join(parts)
+
+
+def _h264(payloads: list[bytes]) -> bytes | None:
+    """RFC 6184 §5.6 to §5.8 as an Annex B stream."""
+    found = bytearray()
+    for payload in payloads:
+        if len(payload) < 2:
+            return None
+        kind = payload[0] & 0x1F
+        if kind == 24:
+            offset = 1
+            while offset + 2 <= len(payload):
+                (size,) = struct.unpack_from("!H", payload, offset)
+                offset += 2
+                if offset + size > len(payload):
+                    return None
+                found += START_CODE + payload[offset : offset + size]
+                offset += size
+        elif kind == 28:
+            if payload[1] & 0x80:
+                found += START_CODE + bytes([payload[0] & 0xE0 | payload[1] & 0x1F])
+            found += payload[2:]
+        elif 1 <= kind <= 23:
+            found += START_CODE + payload
+        else:
+            return None
+    return bytes(found)
+
+
+DEPACKETISE: dict[Codec, Callable[[list[bytes]], bytes | None]] = {"vp8": _vp8, "h264": _h264}

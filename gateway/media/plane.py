@@ -1,0 +1,235 @@
+"""The RTP plane of one peer: every packet that comes and goes.
+
+Owns SRTP in and out, who a packet is for, feedback (NACK, PLI, REMB) and reports (SR, RR). It must not know sessions,
+SDP or how a datagram travels.
+**Invariant: nothing that arrives raises or stalls; feedback and reports are sent from `tick` only.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pylibsrtp
+from aiortc.rtp import RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
+
+from gateway.media import rtcp, rtp
+from gateway.media.answer import VIDEO_AS_KBPS, Formats
+from gateway.media.audio_uplink import AudioUplink
+from gateway.media.reorder import RTT_START_S
+from gateway.media.sender import RtpSender
+from gateway.media.video_uplink import VideoUplink
+from gateway.media.voice import RTP_HZ
+
+VIDEO_HZ = 90_000  # RTP clock of all video (RFC 3551 §5)
+REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
+FIRST_REPORT_S = 0.2  # a camera starts at a low rate until the first REMB
+LOSS_SMOOTHING = 0.3
+
+
+class Way(Protocol):
+    """How datagrams travel."""
+
+    @property
+    def srtp(self) -> tuple[Any, Any] | None:
+        """(in, out) sessions; None before the handshake is over."""
+
+    @property
+    def rtt_s(self) -> float | None:
+        """The round trip, once it was measured."""
+
+    def send(self, datagram: bytes) -> bool:
+        """Send a datagram; False when there is no way."""
+
+
+@dataclass(slots=True)
+class PlaneStats:
+    """What was counted, for tests, metrics and the bench."""
+
+    packets: int = 0
+    rtcp_packets: int = 0
+    nacks_sent: int = 0
+    plis_sent: int = 0
+    voice_loss_percent: float = 0.0  # of the model's voice, as the browser reports it
+
+
+class Plane:
+    """RTP and RTCP of one peer; `received` gets what is neither STUN nor DTLS."""
+
+    def __init__(
+        self,
+        way: Way,
+        formats: Formats,
+        ssrc: int,
+        audio: AudioUplink,
+        video: VideoUplink | None,
+        on_voice_loss: Callable[[float], None],
+    ) -> None:
+        self.stats = PlaneStats()
+        self.dropped: Counter[str] = Counter()
+        self.last_packet_s: float | None = None  # when something authentic last came
+        self.last_rtp_s: float | None = None
+        self._way = way
+        self._formats = formats
+        self._audio = audio
+        self._video = video
+        self._on_voice_loss = on_voice_loss
+        self._sender = RtpSender(ssrc, formats.opus)
+        self._audio_reception: rtcp.Reception | None = None
+        self._video_reception: rtcp.Reception | None = None
+        self._loop = asyncio.get_running_loop()
+        self._report_s = self._loop.time() + FIRST_REPORT_S
+        self._cname = f"{ssrc:08x}"
+
+    @property
+    def rtt_s(self) -> float:
+        """The round trip."""
+        return self._way.rtt_s or RTT_START_S
+
+    # In
+
+    def received(self, data: bytes) -> None:
+        """A datagram from the browser's address."""
+        sessions = self._way.srtp
+        if sessions is None or len(data) < 12 or not 128 <= data[0] < 192:
+            self.dropped["early" if sessions is None else "kind"] += 1
+            return
+        is_rtcp = 64 <= data[1] & 0x7F < 96  # RFC 5761 §4
+        try:
+            plain = sessions[0].unprotect_rtcp(data) if is_rtcp else sessions[0].unprotect(data)
+        except (pylibsrtp.Error, ValueError):
+            self.dropped["srtp"] += 1
+            return
+        now_s = self._loop.time()
+        self.last_packet_s = now_s
+        if is_rtcp:
+            self._rtcp(plain, now_s)
+        else:
+            self._rtp(plain, now_s)
+
+    def _rtp(self, data: bytes, now_s: float) -> None:
+        packet = rtp.parse(data, self._formats.level_extension)
+        if packet is None:
+            self.dropped["rtp"] += 1
+            return
+        self.stats.packets += 1
+        self.last_rtp_s = now_s
+        kind = packet.payload_type
+        if kind in (self._formats.opus, self._formats.red):
+            self._audio_packet(packet, now_s)
+        elif kind in self._formats.video and self._video is not None:
+            self._count_video(packet, now_s)
+            self._video.push(packet, self._formats.video[kind], now_s)
+        elif kind in self._formats.rtx and self._video is not None and self._video.frames.ssrc is not None:
+            original = self._formats.rtx[kind]
+            again = rtp.unwrap_rtx(packet, original, self._video.frames.ssrc)
+            if again is not None and original in self._formats.video:
+                self._video.push(again, self._formats.video[original], now_s)
+        else:
+            self.dropped["payload type"] += 1
+
+    def _audio_packet(self, packet: rtp.Packet, now_s: float) -> None:
+        if self._audio_reception is None or self._audio_reception.ssrc != packet.ssrc:
+            self._audio_reception = rtcp.Reception(packet.ssrc, RTP_HZ)
+        self._audio.packets.rtt_s = self.rtt_s
+        source = self._audio.push(packet, now_s, is_red=packet.payload_type == self._formats.red)
+        if source == "received":
+            self._audio_reception.add(packet.sequence, packet.timestamp, now_s)
+
+    def _count_video(self, packet: rtp.Packet, now_s: float) -> None:
+        if self._video_reception is None or self._video_reception.ssrc != packet.ssrc:
+            self._video_reception = rtcp.Reception(packet.ssrc, VIDEO_HZ)
+        self._video_reception.add(packet.sequence, packet.timestamp, now_s)
+
+    def _rtcp(self, data: bytes, now_s: float) -> None:
+        self.stats.rtcp_packets += 1
+        for packet in rtcp.parse(data):
+            if isinstance(packet, RtcpSrPacket):
+                for reception in (self._audio_reception, self._video_reception):
+                    if reception is not None and reception.ssrc == packet.ssrc:
+                        reception.sender_report(packet.sender_info.ntp_timestamp, now_s)
+            if isinstance(packet, (RtcpSrPacket, RtcpRrPacket)):
+                for report in packet.reports:
+                    if report.ssrc == self._sender.ssrc:
+                        self._voice_loss(report.fraction_lost * 100 / 256)
+            if isinstance(packet, RtcpRtpfbPacket) and packet.media_ssrc == self._sender.ssrc:
+                self._send_again(packet.lost if packet.fmt == rtcp.NACK else [], now_s)
+
+    def _voice_loss(self, percent: float) -> None:
+        self.stats.voice_loss_percent += LOSS_SMOOTHING * (percent - self.stats.voice_loss_percent)
+        self._on_voice_loss(self.stats.voice_loss_percent)
+
+    # Out
+
+    def send_voice(self, payload: bytes, rtp_time: int, begins: bool) -> None:
+        """One packet of the model's voice."""
+        if self._way.srtp is not None:
+            self._protect(self._sender.packet(payload, rtp_time, time.time(), begins=begins))
+
+    def _send_again(self, sequences: list[int], now_s: float) -> None:
+        for sequence in sequences:
+            packet = self._sender.again(sequence, now_s, self.rtt_s)
+            if packet is not None:
+                self._protect(packet)
+
+    def _protect(self, packet: bytes) -> None:
+        sessions = self._way.srtp
+        if sessions is not None:
+            self._way.send(sessions[1].protect(packet))
+
+    def _send_rtcp(self, *packets: bytes) -> None:
+        """Feedback goes after a report (RFC 3550 §6.1), here an empty one."""
+        sessions = self._way.srtp
+        if sessions is not None:
+            compound = b"".join((rtcp.receiver_report(self._sender.ssrc, []), *packets))
+            self._way.send(sessions[1].protect_rtcp(compound))
+
+    def tick(self, now_s: float) -> None:
+        """Hand on what is due, and ask for what is missing."""
+        self._audio.tick(now_s)
+        feedback = []
+        if self._audio_reception is not None and (lost := self._audio.packets.requests(now_s)):
+            self.stats.nacks_sent += len(lost)
+            feedback.append(rtcp.nack(self._sender.ssrc, self._audio_reception.ssrc, lost))
+        if self._video is not None and (media_ssrc := self._video.frames.ssrc) is not None:
+            frames = self._video.frames
+            frames.look(now_s)
+            if lost := frames.requests(now_s, self.rtt_s):
+                self.stats.nacks_sent += len(lost)
+                feedback.append(rtcp.nack(self._sender.ssrc, media_ssrc, lost))
+            if frames.wants_pli(now_s):
+                self.stats.plis_sent += 1
+                feedback.append(rtcp.pli(self._sender.ssrc, media_ssrc))
+        if feedback:
+            self._send_rtcp(*feedback)
+        if now_s >= self._report_s:
+            self._report_s = now_s + REPORT_S * (0.5 + random.random())
+            self._report(now_s)
+
+    def key_frame(self) -> None:
+        """The way has changed: what was under way is lost, and a key frame is the fastest way back."""
+        if self._video is not None:
+            self._video.frames.broken()
+
+    def goodbye(self) -> None:
+        """Nothing more is sent."""
+        sessions = self._way.srtp
+        if sessions is not None:
+            goodbye = rtcp.receiver_report(self._sender.ssrc, []) + rtcp.bye(self._sender.ssrc)
+            self._way.send(sessions[1].protect_rtcp(goodbye))
+
+    def _report(self, now_s: float) -> None:
+        sessions = self._way.srtp
+        if sessions is None:
+            return
+        receptions = [one for one in (self._audio_reception, self._video_reception) if one is not None]
+        reports = [info for one in receptions if (info := one.info(now_s)) is not None]
+        compound = self._sender.report(time.time(), RTP_HZ, self._cname, reports)
+        if self._video_reception is not None:
+            compound += rtcp.remb(self._sender.ssrc, VIDEO_AS_KBPS * 1000, [self._video_reception.ssrc])
+        self._way.send(sessions[1].protect_rtcp(compound))

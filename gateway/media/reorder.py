@@ -1,0 +1,276 @@
+"""The packets of a microphone between their arrival and their playing: in order, without repetitions, with what is
+missing asked for again.
+
+Owns the mapping of the sender's clock to ours, the buffer, the requests for lost packets, and how long a packet is
+waited for. It must not know codecs, sockets or clocks: arrival times are arguments.
+**Invariant: positions rise with the clock whatever the sender's sequence numbers and timestamps do; a position is
+handed out once; the buffer and the requests are bounded.**
+
+A *position* counts 1/48000 s (the RTP clock of Opus, RFC 7587 §4.1) on one line that never jumps back. *Lag* is how far
+behind the fastest way of a packet something is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.media.rtp import TIMES, Packet, Unwrapper
+
+CLOCK_HZ = 48_000
+TARGET_MIN_S = 0.040  # two packets: any network reorders that much now and then
+TARGET_MAX_S = 0.200  # an answer that comes later than that is worse than a word that has to be guessed
+QUANTILE = 0.97  # of the packets are to be in time; retransmitted ones count, so that loss makes room for one try
+WINDOW_S = 8.0  # over which lags are looked at: how soon the wait becomes shorter when the network does
+LOOK_EVERY = 10  # packets between two looks
+BASE_WINDOW_S = 5.0  # the fastest way is looked for in this and the window before it
+JUMP_S = 2.0  # a timestamp that is further off than any network is a restart of the sender's clock
+STRAY_S = 0.5  # so long a newer packet must be missed before a lower sequence number is a restart
+BUFFER_MAX = 100  # packets: two seconds of 20 ms
+MISSING_MAX = 50  # a longer hole is a gap of the network: most of it could not come back in time
+REPEAT_S = 0.020  # the request itself may be lost; a browser does not answer twice within its round trip
+RETRY_S = 0.040  # RFC 4585 leaves it open; below the round trip a repetition is waste
+RTT_START_S = 0.1
+TRIES_MAX = 5
+KNOWN_S = 1.0  # so long what was asked for is known as such when it comes
+GUARD_MAX_S = 0.04  # a packet that is overtaken by more is asked for, whether it comes or not
+EARLY = 0.7  # of the round trip: what comes sooner after it was asked for was on its way
+LOSSY = 4  # requests within the window: from then on there is room for one try, before lags tell
+TRY_SLACK_S = 0.02  # a lost packet is noticed when the next one comes
+MARGIN_S = 0.01  # a packet has to be there before its time, and the line follows the target only so closely
+
+Source = Literal["received", "retransmitted", "red"]
+
+
+@dataclass(slots=True)
+class Stored:
+    """A packet that waits."""
+
+    payload: bytes
+    source: Source
+
+
+@dataclass(slots=True)
+class _Missing:
+    since_s: float
+    position: int
+    first_asked_s: float | None = None
+    asked_s: float | None = None
+    tries: int = 0
+
+
+class Reorder:
+    """The buffer of one microphone."""
+
+    def __init__(self) -> None:
+        self.target_s = TARGET_MIN_S
+        self.rtt_s = RTT_START_S
+        self.late = 0  # packets that came after their time
+        self.duplicates = 0
+        self.restarts = 0
+        self._ssrc: int | None = None
+        self._sequences = Unwrapper()
+        self._shift = 0  # from the sender's (unwrapped) timestamps to positions
+        self._packet_ticks = CLOCK_HZ // 50
+        self._newest_position = 0
+        self._newest_s = 0.0
+        self._base_s: float | None = None  # arrival time of position 0 by the fastest way
+        self._base_windows: deque[tuple[float, float]] = deque(maxlen=2)  # (begin, least offset)
+        self._base_history: deque[tuple[float, float]] = deque(maxlen=120)
+        self._lags: deque[tuple[float, float]] = deque()
+        self._unlooked = 0
+        self._waiting: dict[int, Stored] = {}
+        self._missing: dict[int, _Missing] = {}
+        self._recent: dict[int, None] = {}  # sequence numbers that have come
+        self._guard_s = 0.0  # how long packets are overtaken here
+        self._asked: deque[float] = deque()  # when something was asked for
+        self._played = -(1 << 62)  # positions below are over
+
+    # What comes
+
+    def push(self, packet: Packet, now_s: float, *, red: bool = False) -> Source | None:
+        """Take in a packet and tell how it came; None when it was known already. `red` marks a redundant copy."""
+        if packet.ssrc != self._ssrc:
+            self._restart_sequences(packet.ssrc)
+        position = self._position(packet.timestamp, now_s)
+        number = self._number(packet.sequence, now_s)
+        if number in self._recent:
+            self.duplicates += not red
+            return None
+        self._remember(number)
+        source = self._source(number, now_s, red=red)
+        if position > self._newest_position:
+            self._newest_position = position
+        self._newest_s = now_s
+        if not red:
+            self._look(position, now_s)
+        if position < self._played:
+            self.late += not red
+        elif position not in self._waiting:
+            self._waiting[position] = Stored(packet.payload, source)
+            if len(self._waiting) > BUFFER_MAX:
+                del self._waiting[min(self._waiting)]
+        return source
+
+    def _source(self, number: int, now_s: float, *, red: bool) -> Source:
+        missing = self._missing.pop(number, None)
+        if red:
+            return "red"
+        if missing is None:
+            return "received"
+        if missing.first_asked_s is not None and now_s - missing.first_asked_s >= EARLY * self.rtt_s:
+            return "retransmitted"
+        # It was overtaken, not lost: a little patience saves requests.
+        self._guard_s = min(GUARD_MAX_S, max(self._guard_s * 0.98, now_s - missing.since_s))
+        return "received"
+
+    def _restart_sequences(self, ssrc: int) -> None:
+        if self._ssrc is not None:
+            self.restarts += 1
+        self._ssrc = ssrc
+        self._sequences = Unwrapper()
+        self._missing.clear()
+        self._recent.clear()
+
+    def _number(self, sequence: int, now_s: float) -> int:
+        """The unwrapped sequence number; notes what is missing before it."""
+        before = self._sequences.newest
+        number = self._sequences.unwrap(sequence)
+        if before is None:
+            return number
+        if number > before + 1:
+            position = self._newest_position
+            first = max(before + 1, number - MISSING_MAX)
+            for index, lost in enumerate(range(before + 1, number), start=1):
+                if lost >= first:
+                    self._missing[lost] = _Missing(now_s, position + index * self._packet_ticks)
+        elif number < before - MISSING_MAX * 20 and now_s - self._newest_s > STRAY_S:
+            ssrc = self._ssrc or 0
+            self._restart_sequences(ssrc)
+            return self._sequences.unwrap(sequence)
+        return number
+
+    def _remember(self, number: int) -> None:
+        self._recent[number] = None
+        if len(self._recent) > 2 * BUFFER_MAX:
+            del self._recent[next(iter(self._recent))]
+
+    def _position(self, timestamp: int, now_s: float) -> int:
+        """Where a timestamp is on the line. A restart of the sender's clock goes on where the line is by our clock."""
+        if self._base_s is None:
+            self._shift = TIMES - timestamp
+            self._base_s = now_s - TIMES / CLOCK_HZ
+            self._base_windows.append((now_s, self._base_s))
+            self._newest_position = TIMES
+            return TIMES
+        expected = round((now_s - self._base_s) * CLOCK_HZ)
+        off = (timestamp + self._shift - expected + TIMES // 2) % TIMES - TIMES // 2
+        if abs(off) > JUMP_S * CLOCK_HZ:
+            self.restarts += 1
+            self._shift += -off
+            off = 0
+        return expected + off
+
+    # How long to wait
+
+    def lag_s(self, position: int, now_s: float) -> float:
+        """How long ago this position arrived, or would have by the fastest way."""
+        assert self._base_s is not None
+        return now_s - self._base_s - position / CLOCK_HZ
+
+    def position_at(self, lag_s: float, now_s: float) -> int:
+        """The position that has this lag now."""
+        assert self._base_s is not None
+        return round((now_s - self._base_s - lag_s) * CLOCK_HZ)
+
+    @property
+    def skew_ppm(self) -> float:
+        """How much faster than ours the sender's clock runs; 0 before it can be told."""
+        if len(self._base_history) < 6:
+            return 0.0
+        (first_s, first), (last_s, last) = self._base_history[1], self._base_history[-1]
+        return -(last - first) / (last_s - first_s) * 1e6
+
+    def _look(self, position: int, now_s: float) -> None:
+        offset = now_s - position / CLOCK_HZ
+        windows = self._base_windows
+        if now_s - windows[-1][0] > BASE_WINDOW_S:
+            self._base_history.append(windows[-1])
+            windows.append((now_s, offset))
+        elif offset < windows[-1][1]:
+            windows[-1] = windows[-1][0], offset
+        self._base_s = min(least for _, least in windows)
+        lags = self._lags
+        lags.append((now_s, offset - self._base_s))
+        self._unlooked += 1
+        if self._unlooked >= LOOK_EVERY or lags[-1][1] > self.target_s:
+            self._unlooked = 0
+            while now_s - lags[0][0] > WINDOW_S:
+                lags.popleft()
+            ordered = sorted(lag for _, lag in lags)
+            wanted = ordered[int(QUANTILE * (len(ordered) - 1))]
+            while self._asked and now_s - self._asked[0] > WINDOW_S:
+                self._asked.popleft()
+            if len(self._asked) >= LOSSY:
+                wanted = max(wanted, self._guard_s + self.rtt_s + TRY_SLACK_S)
+            self.target_s = min(TARGET_MAX_S, max(TARGET_MIN_S, wanted + MARGIN_S))
+
+    # What is missing
+
+    def requests(self, now_s: float) -> list[int]:
+        """Sequence numbers to ask for now."""
+        if not self._missing:
+            return []
+        due, over = [], []
+        for number, missing in self._missing.items():
+            too_late_s = self.lag_s(missing.position, now_s) + self.rtt_s / 2 - TARGET_MAX_S
+            if missing.position < self._played or too_late_s > 0 or missing.tries >= TRIES_MAX:
+                over.append(number)
+            elif missing.asked_s is None:
+                if now_s - missing.since_s >= self._guard_s:
+                    due.append(number)
+                    self._asked.append(now_s)
+            elif now_s - missing.asked_s >= (REPEAT_S if missing.tries == 1 else max(RETRY_S, self.rtt_s)):
+                due.append(number)
+        for number in due:
+            missing = self._missing[number]
+            missing.asked_s = now_s
+            missing.first_asked_s = missing.first_asked_s or now_s
+            missing.tries += 1
+        for number in over:
+            # What was asked for may still come: it is then known as a repetition.
+            asked_s = self._missing[number].first_asked_s
+            if asked_s is None or now_s - asked_s > KNOWN_S:
+                del self._missing[number]
+        return due
+
+    # What is played
+
+    @property
+    def is_empty(self) -> bool:
+        """True when no packet waits."""
+        return not self._waiting
+
+    @property
+    def newest_s(self) -> float:
+        """When a packet last came."""
+        return self._newest_s
+
+    def first(self) -> int | None:
+        """The lowest position that waits."""
+        return min(self._waiting) if self._waiting else None
+
+    def peek(self, position: int) -> Stored | None:
+        """The packet of a position."""
+        return self._waiting.get(position)
+
+    def take(self, position: int, ticks: int) -> None:
+        """This position was played, and everything before `position + ticks` is over."""
+        self._played = position + ticks
+        for waiting in [waiting for waiting in self._waiting if waiting < self._played]:
+            del self._waiting[waiting]
+
+    def packet_lasts(self, ticks: int) -> None:
+        """How long the sender's packets are, once it is known."""
+        self._packet_ticks = ticks

@@ -1,0 +1,150 @@
+"""RTP packets: their header, and what is wrapped in their payload.
+
+Owns the reading and writing of RTP (RFC 3550 §5.1), of the audio-level extension (RFC 6464), and the unwrapping of RTX
+(RFC 4588 §4) and RED (RFC 2198 §3). It must not know sockets, SRTP or codecs.
+**Invariant: whatever the bytes are, `parse` returns a packet or None and raises nothing.**
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+HEADER = struct.Struct("!BBHII")
+ONE_BYTE_EXTENSIONS = 0xBEDE  # RFC 8285 §4.2
+TWO_BYTE_EXTENSIONS = 0x1000  # RFC 8285 §4.3: the last four bits are free
+RED_BLOCK_HEADER = struct.Struct("!I")
+SEQUENCES = 1 << 16
+TIMES = 1 << 32
+
+
+@dataclass(slots=True)
+class Packet:
+    """One RTP packet; `payload` is without padding."""
+
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+    marker: bool = False
+    level_dbov: int | None = None  # RFC 6464: 0 is the loudest, -127 silence
+    voice: bool = False  # the sender says that this is voice
+
+
+def parse(data: bytes, level_extension: int | None = None) -> Packet | None:
+    """Read a packet; None when it is none. `level_extension` is the negotiated id of the audio level."""
+    size = len(data)
+    if size < 12:
+        return None
+    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+    if first >> 6 != 2:
+        return None
+    offset = 12 + 4 * (first & 0x0F)
+    packet = Packet(second & 0x7F, sequence, timestamp, ssrc, b"", second >> 7 == 1)
+    if first & 0x10:
+        if offset + 4 > size:
+            return None
+        profile, words = struct.unpack_from("!HH", data, offset)
+        begin, offset = offset + 4, offset + 4 + words * 4
+        if offset > size:
+            return None
+        if level_extension is not None:
+            _read_level(packet, data, begin, offset, profile, level_extension)
+    end = size
+    if first & 0x20:
+        end -= data[-1]
+        if data[-1] == 0:
+            return None
+    if offset > end:
+        return None
+    packet.payload = data[offset:end]
+    return packet
+
+
+def _read_level(packet: Packet, data: bytes, offset: int, end: int, profile: int, wanted: int) -> None:
+    two_bytes = profile & 0xFFF0 == TWO_BYTE_EXTENSIONS
+    if not two_bytes and profile != ONE_BYTE_EXTENSIONS:
+        return
+    while offset < end:
+        head = data[offset]
+        if head == 0:  # padding
+            offset += 1
+            continue
+        if two_bytes:
+            if offset + 1 >= end:
+                return
+            identifier, length, offset = head, data[offset + 1], offset + 2
+        else:
+            identifier, length, offset = head >> 4, (head & 0x0F) + 1, offset + 1
+            if identifier == 15:  # reserved: stop here
+                return
+        if identifier == wanted and length >= 1 and offset < end:
+            packet.voice, packet.level_dbov = data[offset] >> 7 == 1, -(data[offset] & 0x7F)
+            return
+        offset += length
+
+
+def build(
+    payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool = False
+) -> bytes:
+    """A packet without extensions."""
+    second = payload_type | (0x80 if marker else 0)
+    return HEADER.pack(0x80, second, sequence % SEQUENCES, timestamp % TIMES, ssrc) + payload
+
+
+def unwrap_rtx(packet: Packet, payload_type: int, ssrc: int) -> Packet | None:
+    """The packet that a retransmission carries; None for an empty one, as browsers send to probe."""
+    if len(packet.payload) < 3:
+        return None
+    (sequence,) = struct.unpack_from("!H", packet.payload)
+    return Packet(payload_type, sequence, packet.timestamp, ssrc, packet.payload[2:], packet.marker)
+
+
+def unwrap_red(packet: Packet) -> list[Packet]:
+    """The blocks of a RED packet, oldest first; the last one is the packet's own. Empty when it cannot be read.
+
+    A redundant block has no sequence number of its own: those of one distance each are assumed, as browsers send.
+    """
+    data = packet.payload
+    offset, blocks = 0, []
+    while offset < len(data) and data[offset] & 0x80:
+        if offset + 4 > len(data):
+            return []
+        (word,) = RED_BLOCK_HEADER.unpack_from(data, offset)
+        blocks.append((word >> 24 & 0x7F, word >> 10 & 0x3FFF, word & 0x3FF))
+        offset += 4
+    if offset >= len(data):
+        return []
+    blocks.append((data[offset] & 0x7F, 0, -1))
+    offset += 1
+    found: list[Packet] = []
+    for index, (payload_type, earlier, length) in enumerate(blocks):
+        payload = data[offset:] if length < 0 else data[offset : offset + length]
+        if length >= 0 and len(payload) < length:
+            return []
+        offset += len(payload)
+        if payload:
+            sequence = (packet.sequence - (len(blocks) - 1 - index)) % SEQUENCES
+            timestamp = (packet.timestamp - earlier) % TIMES
+            found.append(Packet(payload_type, sequence, timestamp, packet.ssrc, payload, packet.marker))
+    if found:
+        found[-1].level_dbov, found[-1].voice = packet.level_dbov, packet.voice
+    return found
+
+
+class Unwrapper:
+    """Sequence numbers without the wrap-around."""
+
+    def __init__(self) -> None:
+        self.newest: int | None = None
+
+    def unwrap(self, sequence: int) -> int:
+        """The number nearest to the newest one."""
+        if self.newest is None:
+            self.newest = sequence + SEQUENCES  # room below, for packets that come before the first
+            return self.newest
+        step = (sequence - self.newest) % SEQUENCES
+        number = self.newest + (step - SEQUENCES if step >= SEQUENCES // 2 else step)
+        self.newest = max(self.newest, number)
+        return number

@@ -1,0 +1,209 @@
+"""The UDP port of a worker, which all its calls share.
+
+Owns the sockets (one for each local address, all with the same port), the filter, and who a datagram belongs to. It
+must not know what is in the datagrams beyond the first bytes of STUN.
+**Invariant: a datagram that is empty, too long, of no known kind, or from an address that has not shown the credentials
+of a call is dropped and counted; nothing that arrives raises or fills memory.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, cast
+
+from aioice import stun
+from aioice.ice import Connection
+
+from gateway.errors import ConfigError
+from gateway.media.aiortc_internals import Address, MuxedProtocol, host_addresses
+
+logger = logging.getLogger(__name__)
+
+DATAGRAM_MAX_BYTES = 1500  # what libsrtp's buffer takes, and more than any path carries unfragmented
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # a hundred calls in a loop that is late by 50 ms
+ADDRESSES_MAX = 32  # of one call; a phone has a dozen candidates
+STUN_KINDS = range(4)  # RFC 7983 §7: the first byte
+MEDIA_KINDS = (*range(20, 64), *range(128, 192))
+STUN_HEADER_BYTES = 20
+STUN_COOKIE = 0x2112A442
+
+
+class UdpPort:
+    """All sockets of the worker."""
+
+    def __init__(self) -> None:
+        self.dropped: Counter[str] = Counter()
+        self.port = 0
+        self._advertised: list[Address] = []
+        self._sockets: list[_Socket] = []
+        self._by_ufrag: dict[str, _Call] = {}
+        self._by_address: dict[Address, _Call] = {}
+
+    async def open(
+        self, port: int, hosts: Sequence[str] = (), networks: Sequence[str] = (), advertised: Sequence[str] = ()
+    ) -> None:
+        """Bind; raises ConfigError. `hosts` are addresses to bind, by default those of the machine that lie in one of
+        `networks` (all, when there are none); `advertised` replaces them in what browsers are told."""
+        addresses = list(hosts) or [address for address in host_addresses() if _is_within(address, networks)]
+        if not addresses:
+            raise ConfigError(
+                f"No address of this machine lies in GATEWAY_UDP_NETWORKS={','.join(networks)}; it has "
+                f"{', '.join(host_addresses())}."
+            )
+        for address in addresses:
+            await self._bind(address, self.port or port)
+        self._advertised = [_address(text, self.port) for text in advertised]
+
+    async def _bind(self, address: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            transport, bound = await loop.create_datagram_endpoint(lambda: _Socket(self), local_addr=(address, port))
+        except OSError as error:
+            raise ConfigError(
+                f"UDP port {port} of {address} cannot be used: {error.strerror or error}. Set GATEWAY_UDP_PORT to a "
+                "free one (0 takes any), or end the program that uses it."
+            ) from None
+        udp: socket.socket = transport.get_extra_info("socket")
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+        self.port = transport.get_extra_info("sockname")[1]
+        bound.address = (address, self.port)
+        self._sockets.append(bound)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for one in self._sockets:
+            one.transport.close()
+        self._sockets.clear()
+
+    def join(self, connection: Connection) -> list[MuxedProtocol]:
+        """A new call; its ends of the sockets."""
+        call = self._by_ufrag[connection.local_username] = _Call()
+        told = self._advertised
+        for index, one in enumerate(self._sockets):
+            address = told[min(index, len(told) - 1)] if told else one.address
+            call.protocols[one] = MuxedProtocol(connection, one.transport, address)
+        return list(call.protocols.values())
+
+    def valid(self, ufrag: str, address: Address) -> None:
+        """Someone at this address knows the password of the call."""
+        call = self._by_ufrag.get(ufrag)
+        if call is None or self._by_address.get(address) is call:
+            return
+        self._by_address[address] = call
+        call.addresses.append(address)
+        if len(call.addresses) > ADDRESSES_MAX:
+            self._by_address.pop(call.addresses.pop(0), None)
+
+    def leave(self, ufrag: str) -> None:
+        """The call is over."""
+        call = self._by_ufrag.pop(ufrag, None)
+        if call is not None:
+            for address in call.addresses:
+                if self._by_address.get(address) is call:
+                    del self._by_address[address]
+
+    def received(self, data: bytes, address: Address, at: _Socket) -> None:
+        """A datagram from anyone."""
+        if not data or len(data) > DATAGRAM_MAX_BYTES:
+            self.dropped["length"] += 1
+        elif data[0] in STUN_KINDS:
+            self._stun(data, address, at)
+        elif data[0] in MEDIA_KINDS:
+            call = self._by_address.get(address)
+            protocol = call.protocols.get(at) if call is not None else None
+            if protocol is None:
+                self.dropped["stranger"] += 1
+            else:
+                protocol.receiver.data_received(data, 1)
+        else:
+            self.dropped["kind"] += 1
+
+    def _stun(self, data: bytes, address: Address, at: _Socket) -> None:
+        call = self._by_address.get(address)
+        is_request = len(data) >= STUN_HEADER_BYTES and data[:2] == b"\x00\x01"
+        if is_request:
+            call = self._by_ufrag.get(_username(data).partition(":")[0], None)
+        elif call is None:
+            call = self._asking(data)
+        protocol = call.protocols.get(at) if call is not None else None
+        if protocol is None:
+            self.dropped["stranger"] += 1
+            return
+        try:
+            protocol.datagram_received(data, address)
+        except (ValueError, IndexError, KeyError, struct.error, UnicodeDecodeError, AssertionError):
+            self.dropped["stun"] += 1
+
+    def _asking(self, data: bytes) -> _Call | None:
+        """The call whose check this may answer: one that an address of candidates was not heard from before."""
+        transaction = data[8:STUN_HEADER_BYTES]
+        for call in self._by_ufrag.values():
+            if any(transaction in protocol.transactions for protocol in call.protocols.values()):
+                return call
+        return None
+
+
+class _Call:
+    def __init__(self) -> None:
+        self.protocols: dict[_Socket, MuxedProtocol] = {}
+        self.addresses: list[Address] = []
+
+
+class _Socket(asyncio.DatagramProtocol):
+    """One socket."""
+
+    transport: asyncio.DatagramTransport
+    address: Address
+
+    def __init__(self, port: UdpPort) -> None:
+        self._port = port
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)  # the selector's own class is not a subclass
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        self._port.received(data, (addr[0], addr[1]), self)
+
+    def error_received(self, exc: Exception) -> None:
+        logger.debug("UDP: %s", exc)  # a port that is closed over there; the watchdog sees the silence
+
+
+def _username(data: bytes) -> str:
+    """USERNAME of a STUN message, without a full parse; empty when there is none (RFC 8489 §14.3)."""
+    offset, end = STUN_HEADER_BYTES, len(data)
+    if struct.unpack_from("!I", data, 4)[0] != STUN_COOKIE:
+        return ""
+    while offset + 4 <= end:
+        kind, length = struct.unpack_from("!HH", data, offset)
+        if kind == stun.ATTRIBUTES_BY_NAME["USERNAME"][0]:
+            return data[offset + 4 : offset + 4 + length].decode("ascii", "replace")
+        offset += 4 + (length + 3) // 4 * 4
+    return ""
+
+
+def _is_within(address: str, networks: Sequence[str]) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    return not networks or any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+def _address(text: str, port: int) -> Address:
+    """`192.0.2.1`, `192.0.2.1:50000`, `2001:db8::1` or `[2001:db8::1]:50000`."""
+    host, colon, own_port = text.rpartition(":")
+    bare = text.strip("[]")
+    try:
+        return str(ipaddress.ip_address(bare)), port
+    except ValueError:
+        pass
+    try:
+        if colon and 0 < int(own_port) < 65536:
+            return str(ipaddress.ip_address(host.strip("[]"))), int(own_port)
+    except ValueError:
+        pass
+    raise ConfigError(f"GATEWAY_UDP_ADVERTISED has {text!r}, which is not an address or address:port.")
