@@ -31,8 +31,11 @@ def require(program: str, install: str) -> str:
 class Program:
     """`python -m gateway …` as a process: `with Program([...], ready=r"Open (\\S+)") as program: program.found`."""
 
-    def __init__(self, arguments: list[str], ready: str, log: Path, **environment: str) -> None:
+    def __init__(
+        self, arguments: list[str], ready: str, log: Path, *, module: str = "gateway", **environment: str
+    ) -> None:
         self._arguments = arguments
+        self._module = module
         self._ready = re.compile(ready)
         self._log = log
         self._environment = {
@@ -50,7 +53,7 @@ class Program:
     def __enter__(self) -> Program:
         with self._log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", *self._arguments],
+                [sys.executable, "-m", self._module, *self._arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

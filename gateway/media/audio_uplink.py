@@ -7,13 +7,16 @@ Owns the joining of buffer, decoder and line. It must not know the model's leg o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from gateway.media.activity import level_dbov
 from gateway.media.opus import OpusDecoder
 from gateway.media.reorder import Reorder, Source
 from gateway.media.rtp import Packet, unwrap_red
 from gateway.media.timeline import BLOCK_MS, RATE_HZ, Timeline
+from gateway.telemetry import metrics
 
+COUNT_S = 1.0  # between two additions to the metrics
 PACKET_MS = 20  # what a level of the header extension stands for
 
 
@@ -33,6 +36,8 @@ class AudioUplink:
         self._on_level = on_level
         self._half = b""
         self._has_levels = False
+        self._counted_ms: dict[str, float] = {}
+        self._count_s = 0.0
 
     def push(self, packet: Packet, now_s: float, *, is_red: bool = False) -> Source | None:
         """A packet arrived; how it came, or None when it was known."""
@@ -51,6 +56,7 @@ class AudioUplink:
         """Hand on what is due."""
         was_paused = self.timeline.paused
         for block in self.timeline.take(now_s):
+            metrics.UPLINK_DELAY_S.observe(self.timeline.lag_s + (0.0 if self._half else BLOCK_MS / 1000))
             if not self._has_levels:
                 self._on_level(level_dbov(block), BLOCK_MS)
             if self._half:
@@ -63,3 +69,11 @@ class AudioUplink:
                 self._on_audio(self._half)
                 self._half = b""
             self._on_pause()
+        if now_s >= self._count_s:
+            self._count_s = now_s + COUNT_S
+            self._count()
+
+    def _count(self) -> None:
+        for how, total_ms in asdict(self.timeline.shares).items():
+            metrics.UPLINK_MS.labels(how).inc(total_ms - self._counted_ms.get(how, 0.0))
+            self._counted_ms[how] = total_ms

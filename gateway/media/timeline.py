@@ -79,6 +79,7 @@ class Timeline:
         self.shares = Shares()
         self.stretched_ms = 0.0  # added (positive) and left out (negative) to follow the network, in all
         self.undecodable = 0
+        self.lag_s = 0.0  # of the newest piece that was played
         self._packets = packets
         self._decoder = decoder
         self._position: int | None = None  # the playhead
@@ -126,7 +127,7 @@ class Timeline:
         """The next piece of sound: a packet, or what stands in for it."""
         assert self._position is not None
         stored = self._packets.peek(self._position)
-        lag_s = self._packets.lag_s(self._position, now_s)
+        lag_s = self.lag_s = self._packets.lag_s(self._position, now_s)
         if stored is not None:
             try:
                 pcm = self._decoder.decode(stored.payload)

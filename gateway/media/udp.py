@@ -22,6 +22,7 @@ from aioice.ice import Connection
 
 from gateway.errors import ConfigError
 from gateway.media.aiortc_internals import Address, MuxedProtocol, host_addresses
+from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -112,18 +113,18 @@ class UdpPort:
     def received(self, data: bytes, address: Address, at: _Socket) -> None:
         """A datagram from anyone."""
         if not data or len(data) > DATAGRAM_MAX_BYTES:
-            self.dropped["length"] += 1
+            self._drop("length")
         elif data[0] in STUN_KINDS:
             self._stun(data, address, at)
         elif data[0] in MEDIA_KINDS:
             call = self._by_address.get(address)
             protocol = call.protocols.get(at) if call is not None else None
             if protocol is None:
-                self.dropped["stranger"] += 1
+                self._drop("stranger")
             else:
                 protocol.receiver.data_received(data, 1)
         else:
-            self.dropped["kind"] += 1
+            self._drop("kind")
 
     def _stun(self, data: bytes, address: Address, at: _Socket) -> None:
         call = self._by_address.get(address)
@@ -134,12 +135,16 @@ class UdpPort:
             call = self._asking(data)
         protocol = call.protocols.get(at) if call is not None else None
         if protocol is None:
-            self.dropped["stranger"] += 1
+            self._drop("stranger")
             return
         try:
             protocol.datagram_received(data, address)
         except (ValueError, IndexError, KeyError, struct.error, UnicodeDecodeError, AssertionError):
-            self.dropped["stun"] += 1
+            self._drop("stun")
+
+    def _drop(self, why: str) -> None:
+        self.dropped[why] += 1
+        metrics.DATAGRAMS_DROPPED.labels(why).inc()
 
     def _asking(self, data: bytes) -> _Call | None:
         """The call whose check this may answer: one that an address of candidates was not heard from before."""

@@ -31,6 +31,16 @@ AUDIO_WAIT_S = Histogram(
     buckets=(0.005, 0.02, 0.1, 0.3, 1.0, 3.0),
     registry=REGISTRY,
 )
+UPLINK_MS = Counter("gateway_uplink_ms", "Sound of the microphones, by how it was got.", ["how"], registry=REGISTRY)
+UPLINK_DELAY_S = Histogram(
+    "gateway_uplink_delay_seconds",
+    "From the earliest that a piece of sound could have arrived until it was handed on.",
+    buckets=(0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12, 0.14, 0.16, 0.2, 0.25, 0.3),
+    registry=REGISTRY,
+)
+DATAGRAMS_DROPPED = Counter(
+    "gateway_udp_dropped", "Datagrams that were turned away, by why.", ["why"], registry=REGISTRY
+)
 FRAMES_REPLACED = Counter(
     "gateway_uplink_frames_replaced", "Frames that a newer one replaced unsent.", registry=REGISTRY
 )
