@@ -18,6 +18,7 @@ from typing import Any
 
 from gateway import __version__, events
 from gateway.errors import PeerGone, SessionNotFound, UpstreamError
+from gateway.latency import Latency
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
@@ -32,8 +33,6 @@ from gateway.media.playout import Playout
 from gateway.media.worker import MediaWorker
 from gateway.settings import Settings
 from gateway.store.store import Record, SessionStore
-from gateway.telemetry import metrics
-from gateway.telemetry.ttfab import Ttfab, TtfabClock, VideoCost
 from gateway.tools.calls import Asked, Calls
 from gateway.tools.registry import Tools
 from gateway.tools.runner import Runner
@@ -85,8 +84,7 @@ class Session:
         self._peer: Peer | None = None
         self._activity = VoiceActivity()
         self._speech_began_s = 0.0
-        self._ttfab = TtfabClock()
-        self._video_cost = VideoCost()
+        self._latency = Latency(self.events.publish)
         self._frame_ids = itertools.count(1)
         self._unnamed_calls = itertools.count(1)
         self._unsent_frames: dict[int, Frame] = {}
@@ -179,7 +177,7 @@ class Session:
 
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""
-        self._ttfab.begin("text", self._now_s)
+        self._latency.begin("text", self._now_s)
         self._conversation.send_text(text)
 
     def tool_result(self, call_id: str, result: Any) -> bool:
@@ -207,9 +205,9 @@ class Session:
             case live.Speech(pcm):
                 self._playout.push(pcm)
                 if len(pcm) > 2:  # Gemini 3 sends one sample ahead of its answers
-                    self._measured(self._ttfab.reached("payload", self._now_s))
+                    self._latency.reached("payload", self._now_s)
             case live.FrameSent(frame_id):
-                self._ttfab.frame(self._now_s)
+                self._latency.frame(self._now_s)
                 self._frame_seen(frame_id)
             case live.ModelWords(text):
                 self.events.publish(events.bot_output(text, self._turn))
@@ -234,7 +232,7 @@ class Session:
             case live.LinkOpened(generation, how):
                 self._calls.link_opened(generation)
                 if generation > 1:
-                    self._ttfab.begin("resume", self._now_s)
+                    self._latency.begin("resume", self._now_s)
                 self.events.publish(events.server_message("link", generation=generation, how=how))
                 self.events.publish(events.bot_ready(__version__))
             case live.ToolCalls(calls):
@@ -259,7 +257,7 @@ class Session:
 
     def _publish_call(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "llm-function-call-stopped" and not data["cancelled"]:
-            self._ttfab.begin("tool", self._now_s)
+            self._latency.begin("tool", self._now_s)
         self.events.publish(events.message(kind, data))
 
     def _turn_complete(self) -> None:
@@ -276,30 +274,6 @@ class Session:
 
     def _is_quiet(self) -> bool:
         return self._playout.complete and not self._activity.speaking
-
-    def _measured(self, ttfab: Ttfab | None) -> None:
-        """Tell how long an answer took, and when frames make answers slower."""
-        if ttfab is None:
-            return
-        metrics.TTFAB_S.labels(ttfab.trigger, ttfab.to).observe(ttfab.duration_s)
-        if ttfab.trigger == "speech" and ttfab.to == "payload":
-            self._video_cost.add(ttfab)
-        slope = self._video_cost.slope_ms_per_fps
-        self.events.publish(
-            events.server_message(
-                "ttfab",
-                trigger=ttfab.trigger,
-                to=ttfab.to,
-                ms=round(ttfab.duration_s * 1000),
-                video_fps=round(ttfab.video_fps, 1),
-                video_slope_ms_per_fps=None if slope is None else round(slope),
-            )
-        )
-        if self._video_cost.newly_costly():
-            words = "Answers come later the more frames are sent: lower GATEWAY_VIDEO_FPS_MAX."
-            self.events.publish(
-                events.server_message("notice", code="video_costs_latency", text=words, level="warning")
-            )
 
     def _publish_user_words(self, *, final: bool) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -368,13 +342,13 @@ class Session:
         change = self._activity.feed(level_dbov, duration_ms)
         if change == "started":
             self._speech_began_s = self._now_s
-            self._ttfab.cancel()
+            self._latency.cancel()
             self._conversation.user_started()
         elif change == "stopped":
             spoke_until_s = self._now_s - HANGOVER_MS / 1000
             expects_answer = spoke_until_s - self._speech_began_s >= SPEECH_LEAST_S
             if expects_answer:
-                self._ttfab.begin("speech", spoke_until_s)
+                self._latency.begin("speech", spoke_until_s)
             self._conversation.user_ended(expects_answer=expects_answer)
         if change is not None:
             self.events.publish(events.message(f"user-{change}-speaking"))
@@ -449,6 +423,6 @@ class _PeerOfSession:
     def peer_voice(self, speaking: bool) -> None:
         if self._present:
             if speaking:
-                self._session._measured(self._session._ttfab.reached("packet", self._session._now_s))
+                self._session._latency.reached("packet", self._session._now_s)
             kind = "bot-started-speaking" if speaking else "bot-stopped-speaking"
             self._session.events.publish(events.message(kind))

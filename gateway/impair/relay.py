@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from gateway.impair.conditions import Conditions, Impairment
 
@@ -44,7 +44,7 @@ class Relay:
         loop = asyncio.get_running_loop()
         self._began_s = loop.time()
         front, _ = await loop.create_datagram_endpoint(lambda: _Socket(self._from_browser), local_addr=(host, 0))
-        self._front = cast(asyncio.DatagramTransport, front)
+        self._front = front
 
     def close(self) -> None:
         """Stop; what was delayed is lost."""
@@ -106,7 +106,7 @@ class Relay:
         back, _ = await loop.create_datagram_endpoint(
             lambda: _Socket(lambda data, _: self._from_gateway(data, browser)), local_addr=(self._host, 0)
         )
-        self._backs[browser] = cast(asyncio.DatagramTransport, back)
+        self._backs[browser] = back
         for data in self._opening.pop(browser):
             self._to_gateway(data, browser)
 

@@ -28,6 +28,8 @@ from aiortc.rtp import (
 
 from gateway.media.rtp import SEQUENCES, TIMES, Unwrapper
 
+ReceptionReport = RtcpReceiverInfo
+
 NACK = 1  # RTPFB (RFC 4585 §6.2.1)
 PLI = 1  # PSFB (RFC 4585 §6.3.1)
 APPLICATION = 15  # PSFB: REMB (draft-alvestrand-rmcat-remb-03)
@@ -72,13 +74,13 @@ def remb(ssrc: int, bitrate_bps: int, media_ssrcs: list[int]) -> bytes:
     return bytes(RtcpPsfbPacket(fmt=APPLICATION, ssrc=ssrc, media_ssrc=0, fci=fci))
 
 
-def receiver_report(ssrc: int, reports: list[RtcpReceiverInfo]) -> bytes:
+def receiver_report(ssrc: int, reports: list[ReceptionReport]) -> bytes:
     """RR; also needed, empty, before a feedback message of someone who sends nothing."""
     return bytes(RtcpRrPacket(ssrc=ssrc, reports=reports))
 
 
 def sender_report(
-    ssrc: int, ntp_time: int, rtp_time: int, packets: int, octets: int, cname: str, reports: list[RtcpReceiverInfo]
+    ssrc: int, ntp_time: int, rtp_time: int, packets: int, octets: int, cname: str, reports: list[ReceptionReport]
 ) -> bytes:
     """SR and SDES."""
     sender = RtcpSenderInfo(
@@ -143,7 +145,7 @@ class Reception:
         """Mean deviation of the arrival times."""
         return self._jitter / self._clock_hz * 1000
 
-    def info(self, now_s: float) -> RtcpReceiverInfo | None:
+    def info(self, now_s: float) -> ReceptionReport | None:
         """What to report since the report before; None when nothing has come yet."""
         if self._first is None or self._sequences.newest is None:
             return None
@@ -156,7 +158,7 @@ class Reception:
         if self._report is not None:
             lsr = self._report.ntp_middle
             dlsr = int(min(max(0.0, now_s - self._report.arrived_s), 65535.0) * 65536)
-        return RtcpReceiverInfo(
+        return ReceptionReport(
             ssrc=self.ssrc,
             fraction_lost=fraction,
             packets_lost=max(0, min(LOST_MAX, expected - self.received)),

@@ -11,8 +11,6 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from aiortc.rtp import RtcpReceiverInfo
-
 from gateway.media import rtcp, rtp
 
 HISTORY = 128  # packets: 2.5 s, more than a browser's playout waits
@@ -62,7 +60,7 @@ class RtpSender:
         self.resent += 1
         return sent.packet
 
-    def report(self, wall_s: float, clock_hz: int, cname: str, reports: list[RtcpReceiverInfo]) -> bytes:
+    def report(self, wall_s: float, clock_hz: int, cname: str, reports: list[rtcp.ReceptionReport]) -> bytes:
         """SR and SDES, or an RR while nothing was sent yet."""
         if self._last is None:
             return rtcp.receiver_report(self.ssrc, reports)

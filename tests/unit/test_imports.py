@@ -23,6 +23,7 @@ LAYERS = (
     ("gateway.doors",),
     ("gateway.registry",),
     ("gateway.session",),
+    ("gateway.latency",),
     (
         "gateway.media",
         "gateway.live",

@@ -1,12 +1,10 @@
-"""The model's voice as a track."""
+"""The model's voice on its way out: one packet a beat, in step with RTP time, nothing in silence."""
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import numpy as np
 
+from gateway.media.opus import OpusDecoder
 from gateway.media.playout import CHUNK_MS, RATE_HZ, Playout
 from gateway.media.voice import TICK_RTP, Voice
 
@@ -14,73 +12,80 @@ SECOND = (8000 * np.sin(2 * np.pi * 300 * np.arange(RATE_HZ) / RATE_HZ)).astype(
 INTERRUPTION_MAX_MS = 60
 
 
-class CountingPlayout(Playout):
-    """Counts the beats, so that a test waits for beats and not for seconds."""
+class Line:
+    """What one voice has sent and told."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.beats = 0
+        self.playout = Playout()
+        self.packets: list[tuple[bytes, int, bool]] = []
+        self.told: list[bool] = []
+        self.voice = Voice(self.playout, self.told.append, lambda *packet: self.packets.append(packet))
 
-    def take(self) -> bytes | None:
-        """One beat."""
-        self.beats += 1
-        return super().take()
-
-    async def wait(self, beats: int) -> None:
-        """Until so many more beats are over."""
-        until = self.beats + beats
-        while self.beats < until:
-            await asyncio.sleep(0.005)
+    def beats(self, count: int) -> None:
+        """So many beats of 20 ms."""
+        for _ in range(count):
+            self.voice.tick()
 
 
-@asynccontextmanager
-async def playing(playout: Playout) -> AsyncIterator[tuple[Voice, list[bool]]]:
-    """A voice at work, and what it told of speaking."""
-    told: list[bool] = []
-    voice = Voice(playout, told.append)
-    task = asyncio.create_task(voice.play())
-    try:
-        yield voice, told
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+def test_speech_leaves_as_opus_in_step_with_rtp_time() -> None:
+    """One packet of 20 ms a beat, and nothing before speech; the first one is marked."""
+    line = Line()
+    line.beats(5)
+    assert line.packets == []
+    line.playout.push(SECOND)
+    line.beats(10)
+    times = [rtp_time for _, rtp_time, _ in line.packets]
+    assert times[0] == 5 * TICK_RTP
+    assert {after - before for before, after in itertools.pairwise(times)} == {TICK_RTP}
+    assert [begins for *_, begins in line.packets] == [True] + [False] * 9
+    assert line.told == [True]
+    assert len(OpusDecoder(16_000).decode(line.packets[5][0])) == 16_000 * CHUNK_MS // 1000 * 2
 
 
-async def test_speech_leaves_as_opus_in_step_with_rtp_time() -> None:
-    """One packet of 20 ms a beat, and nothing before speech."""
-    playout = CountingPlayout()
-    async with playing(playout) as (voice, told):
-        await playout.wait(5)
-        playout.push(SECOND)
-        packets = [await voice.track.recv() for _ in range(10)]
-        steps = {(after.pts or 0) - (before.pts or 0) for before, after in itertools.pairwise(packets)}
-        assert all(step % TICK_RTP == 0 for step in steps)
-        assert (packets[0].pts or 0) >= 5 * TICK_RTP
-        assert told == [True]
-
-
-async def test_an_interruption_is_silent_within_60_ms() -> None:
+def test_an_interruption_is_silent_within_60_ms() -> None:
     """What is sent after it, counted in packets, is a fade and nothing more."""
-    playout = CountingPlayout()
-    async with playing(playout) as (voice, told):
-        playout.push(SECOND * 3)
-        for _ in range(10):
-            await voice.track.recv()
-        queued = voice.track._packets.qsize()
-        playout.flush()
-        await playout.wait(10)
-        assert (voice.track._packets.qsize() - queued) * CHUNK_MS <= INTERRUPTION_MAX_MS
-        assert told == [True, False]
+    line = Line()
+    line.playout.push(SECOND * 3)
+    line.beats(10)
+    before = len(line.packets)
+    line.playout.flush()
+    line.beats(30)
+    assert (len(line.packets) - before) * CHUNK_MS <= INTERRUPTION_MAX_MS
+    assert line.told == [True, False]
 
 
-async def test_silence_is_not_sent() -> None:
+def test_silence_is_not_sent() -> None:
     """When the answer is over no packet follows, and the end of speaking is told once."""
-    playout = CountingPlayout()
-    async with playing(playout) as (voice, told):
-        playout.push(SECOND[: len(SECOND) // 10])
-        playout.end_of_speech()
-        for _ in range(5):
-            await voice.track.recv()
-        await playout.wait(10)
-        assert voice.track._packets.empty()
-        assert told == [True, False]
+    line = Line()
+    line.playout.push(SECOND[: len(SECOND) // 10])
+    line.playout.end_of_speech()
+    line.beats(40)
+    assert len(line.packets) == 5
+    assert line.told == [True, False]
+
+
+def test_a_stall_is_skipped_and_not_sent_in_a_burst() -> None:
+    """Beats that were missed move RTP time on; the packet after them is one packet."""
+    line = Line()
+    line.playout.push(SECOND)
+    line.voice.tick()
+    line.voice.tick(missed=7)
+    assert [rtp_time for _, rtp_time, _ in line.packets] == [0, 8 * TICK_RTP]
+
+
+def test_reported_loss_makes_packets_carry_the_one_before() -> None:
+    """Under loss the bitrate grows for redundancy, and shrinks again without."""
+    line = Line()
+    noise = np.random.default_rng(1).normal(0, 6000, RATE_HZ).astype("<i2").tobytes()
+
+    def mean_bytes() -> float:
+        line.packets.clear()
+        line.playout.push(noise)
+        line.beats(40)
+        return float(np.mean([len(payload) for payload, *_ in line.packets[10:]]))
+
+    calm = mean_bytes()
+    line.voice.reported_loss(20)
+    lossy = mean_bytes()
+    line.voice.reported_loss(0)
+    assert lossy > calm * 1.1 > mean_bytes() * 0.99
