@@ -181,7 +181,9 @@ class Settings(BaseSettings):
         "`address:port`, comma-separated.",
     )
     audio_redundancy: bool = Field(
-        False, description="Ask browsers to send each packet of speech twice (RED); for long ways with loss."
+        True,
+        description="Ask browsers to send each packet of speech twice (RED): 32 kbit/s more, and a lost packet is there"
+        " 20 ms later instead of a round trip.",
     )
     connect_timeout_s: float = Field(
         15.0, gt=0, description="Seconds a browser may take from the answer to connected media."

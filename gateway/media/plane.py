@@ -2,7 +2,7 @@
 
 Owns SRTP in and out, who a packet is for, feedback (NACK, PLI, REMB) and reports (SR, RR). It must not know sessions,
 SDP or how a datagram travels.
-**Invariant: nothing that arrives raises or stalls; feedback and reports are sent from `tick` only.**
+**Invariant: nothing that arrives raises or stalls; reports are sent from `tick` only.**
 """
 
 from __future__ import annotations
@@ -140,6 +140,8 @@ class Plane:
         source = self._audio.push(packet, now_s, is_red=packet.payload_type == self._formats.red)
         if source == "received":
             self._audio_reception.add(packet.sequence, packet.timestamp, now_s)
+        if lost := self._lost_audio(now_s):
+            self._send_rtcp(lost)
 
     def _count_video(self, packet: rtp.Packet, now_s: float) -> None:
         if self._video_reception is None or self._video_reception.ssrc != packet.ssrc:
@@ -193,9 +195,8 @@ class Plane:
         """Hand on what is due, and ask for what is missing."""
         self._audio.tick(now_s)
         feedback = []
-        if self._audio_reception is not None and (lost := self._audio.packets.requests(now_s)):
-            self.stats.nacks_sent += len(lost)
-            feedback.append(rtcp.nack(self._sender.ssrc, self._audio_reception.ssrc, lost))
+        if lost_audio := self._lost_audio(now_s):
+            feedback.append(lost_audio)
         if self._video is not None and (media_ssrc := self._video.frames.ssrc) is not None:
             frames = self._video.frames
             frames.look(now_s)
@@ -210,6 +211,13 @@ class Plane:
         if now_s >= self._report_s:
             self._report_s = now_s + REPORT_S * (0.5 + random.random())
             self._report(now_s)
+
+    def _lost_audio(self, now_s: float) -> bytes | None:
+        """A request for what is missing of the microphone; at once, because each millisecond counts."""
+        if self._audio_reception is None or not (lost := self._audio.packets.requests(now_s)):
+            return None
+        self.stats.nacks_sent += len(lost)
+        return rtcp.nack(self._sender.ssrc, self._audio_reception.ssrc, lost)
 
     def key_frame(self) -> None:
         """The way has changed: what was under way is lost, and a key frame is the fastest way back."""

@@ -12,6 +12,7 @@ behind the fastest way of a packet something is.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +22,8 @@ from gateway.media.rtp import TIMES, Packet, Unwrapper
 CLOCK_HZ = 48_000
 TARGET_MIN_S = 0.040  # two packets: any network reorders that much now and then
 TARGET_MAX_S = 0.200  # an answer that comes later than that is worse than a word that has to be guessed
-QUANTILE = 0.97  # of the packets are to be in time; retransmitted ones count, so that loss makes room for one try
+LATE_COST_S = 4.0  # what it is worth that all sound comes in time: so 1 % of it is worth 40 ms of delay
+STEADY_S = 0.04  # a better wait must be so much better, because each change is heard
 WINDOW_S = 8.0  # over which lags are looked at: how soon the wait becomes shorter when the network does
 LOOK_EVERY = 10  # packets between two looks
 BASE_WINDOW_S = 5.0  # the fastest way is looked for in this and the window before it
@@ -34,10 +36,10 @@ RETRY_S = 0.040  # RFC 4585 leaves it open; below the round trip a repetition is
 RTT_START_S = 0.1
 TRIES_MAX = 5
 KNOWN_S = 1.0  # so long what was asked for is known as such when it comes
-GUARD_MAX_S = 0.04  # a packet that is overtaken by more is asked for, whether it comes or not
+GUARD_PACKETS = 2  # a packet that so many have overtaken is lost, or as good as lost
+GUARD_MAX_S = 0.04
+GUARD_LEARNING = 0.2  # how fast the guard follows what is seen
 EARLY = 0.7  # of the round trip: what comes sooner after it was asked for was on its way
-LOSSY = 4  # requests within the window: from then on there is room for one try, before lags tell
-TRY_SLACK_S = 0.02  # a lost packet is noticed when the next one comes
 MARGIN_S = 0.01  # a packet has to be there before its time, and the line follows the target only so closely
 
 Source = Literal["received", "retransmitted", "red"]
@@ -84,7 +86,6 @@ class Reorder:
         self._missing: dict[int, _Missing] = {}
         self._recent: dict[int, None] = {}  # sequence numbers that have come
         self._guard_s = 0.0  # how long packets are overtaken here
-        self._asked: deque[float] = deque()  # when something was asked for
         self._played = -(1 << 62)  # positions below are over
 
     # What comes
@@ -103,8 +104,7 @@ class Reorder:
         if position > self._newest_position:
             self._newest_position = position
         self._newest_s = now_s
-        if not red:
-            self._look(position, now_s)
+        self._look(position, now_s)
         if position < self._played:
             self.late += not red
         elif position not in self._waiting:
@@ -122,7 +122,8 @@ class Reorder:
         if missing.first_asked_s is not None and now_s - missing.first_asked_s >= EARLY * self.rtt_s:
             return "retransmitted"
         # It was overtaken, not lost: a little patience saves requests.
-        self._guard_s = min(GUARD_MAX_S, max(self._guard_s * 0.98, now_s - missing.since_s))
+        overtaken_s = min(GUARD_MAX_S, now_s - missing.since_s)
+        self._guard_s += (1.0 if overtaken_s > self._guard_s else GUARD_LEARNING) * (overtaken_s - self._guard_s)
         return "received"
 
     def _restart_sequences(self, ssrc: int) -> None:
@@ -204,17 +205,23 @@ class Reorder:
         lags = self._lags
         lags.append((now_s, offset - self._base_s))
         self._unlooked += 1
-        if self._unlooked >= LOOK_EVERY or lags[-1][1] > self.target_s:
+        if self._unlooked >= LOOK_EVERY:
             self._unlooked = 0
             while now_s - lags[0][0] > WINDOW_S:
                 lags.popleft()
-            ordered = sorted(lag for _, lag in lags)
-            wanted = ordered[int(QUANTILE * (len(ordered) - 1))]
-            while self._asked and now_s - self._asked[0] > WINDOW_S:
-                self._asked.popleft()
-            if len(self._asked) >= LOSSY:
-                wanted = max(wanted, self._guard_s + self.rtt_s + TRY_SLACK_S)
-            self.target_s = min(TARGET_MAX_S, max(TARGET_MIN_S, wanted + MARGIN_S))
+            self._choose(sorted(lag for _, lag in lags))
+
+    def _choose(self, ordered: list[float]) -> None:
+        """The wait that costs least, in delay and in what comes too late for it."""
+        size = len(ordered)
+
+        def cost_s(wait_s: float) -> float:
+            return wait_s + (size - bisect_right(ordered, wait_s - MARGIN_S)) * LATE_COST_S / size
+
+        most_s = TARGET_MAX_S - MARGIN_S
+        best_s = max(TARGET_MIN_S, min((lag + MARGIN_S for lag in ordered if lag < most_s), key=cost_s, default=0.0))
+        if cost_s(best_s) < cost_s(self.target_s) - STEADY_S:
+            self.target_s = best_s
 
     # What is missing
 
@@ -228,9 +235,9 @@ class Reorder:
             if missing.position < self._played or too_late_s > 0 or missing.tries >= TRIES_MAX:
                 over.append(number)
             elif missing.asked_s is None:
-                if now_s - missing.since_s >= self._guard_s:
+                overtaken = (self._sequences.newest or 0) - number
+                if overtaken >= GUARD_PACKETS or now_s - missing.since_s >= self._guard_s:
                     due.append(number)
-                    self._asked.append(now_s)
             elif now_s - missing.asked_s >= (REPEAT_S if missing.tries == 1 else max(RETRY_S, self.rtt_s)):
                 due.append(number)
         for number in due:

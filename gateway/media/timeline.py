@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.media.reorder import CLOCK_HZ, Reorder, Source
+from gateway.media.stretch import is_silent, longer, shorter
 
 RATE_HZ = 16_000
 BYTES_PER_MS = RATE_HZ * 2 // 1000
@@ -29,14 +29,11 @@ PAUSE_S = 1.0  # no packet for so long is a pause (the service wants it told), n
 CONCEAL_MAX_MS = 100  # longer than that, guesses become words that nobody said
 HOLD_MAX_S = 0.26  # a delay that grows is followed this far; then the network has a gap and time goes on
 SLACK_S = 0.01  # between wait and target, before the line is stretched
+SPEECH_SLACK_S = 0.06  # while somebody speaks: a silence will come, in which it is not heard
+PHRASE_MS = 200  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
+AGREE_S = 3.0  # unless it goes on for so long with the wrong one
 
-# Stretching by one period of the voice: 2.5 to 10 ms, 100 to 400 Hz.
-PERIOD_MIN, PERIOD_MAX = 40, 160
-OVERLAP = 160
-LIKE_MIN = 0.5  # normalised correlation below which a cut would be heard
-SILENT_RMS = 100.0  # -50 dBov: any cut is silent
 
-Samples = NDArray[np.float32]
 Kind = Source | Literal["fec", "concealed", "silent"]
 
 
@@ -86,6 +83,10 @@ class Timeline:
         self._started_s = 0.0
         self._taken = 0
         self._made_up_ms = 0.0  # since the last real sound
+        self._held_ticks = 0  # of it, what did not move the playhead: it may turn out to have been a hole
+        self._aim_s = 0.0  # the wait that is aimed at: the target, or that of the phrase's begin
+        self._agreed_s = 0.0  # when it last was the target
+        self._silent_ms = 0.0  # of the newest sound
         self._buffer = bytearray()
 
     @property
@@ -105,7 +106,8 @@ class Timeline:
             if first is None or self._packets.lag_s(first, now_s) < self._packets.target_s:
                 return []
             self._position, self._started_s, self._taken = first, now_s, 0
-            self._made_up_ms = CONCEAL_MAX_MS
+            self._aim_s, self._agreed_s, self._silent_ms = self._packets.target_s, now_s, 0.0
+            self._made_up_ms, self._held_ticks = CONCEAL_MAX_MS, 0
             self._buffer.clear()
             self._decoder.reset()
         if self._packets.is_empty and now_s - self._packets.newest_s > PAUSE_S:
@@ -118,7 +120,7 @@ class Timeline:
 
     def _block(self, now_s: float) -> bytes:
         while len(self._buffer) < BLOCK_BYTES:
-            self._buffer += self._next(now_s - len(self._buffer) / BYTES_PER_MS / 1000)
+            self._buffer += self._next(now_s + len(self._buffer) / BYTES_PER_MS / 1000)
         block = bytes(self._buffer[:BLOCK_BYTES])
         del self._buffer[:BLOCK_BYTES]
         return block
@@ -138,16 +140,22 @@ class Timeline:
             self._packets.packet_lasts(ticks)
             self._advance(ticks)
             self._made_up_ms = 0.0
+            self._held_ticks = 0
             self.shares.add(stored.source, len(pcm) / BYTES_PER_MS)
-            return self._steer(pcm, lag_s)
+            return self._steer(pcm, lag_s, now_s)
         first = self._packets.first()
         if first is None:
             if lag_s < HOLD_MAX_S:
-                return self._made_up(BLOCK_MS)  # late, or lost: it is not known yet, and time is left
+                return self._hold(BLOCK_MS)  # late, or lost: it is not known yet, and time is left
             return self._hole(now_s, None)
-        if lag_s < self._packets.target_s - SLACK_S and first - self._position <= 10 * BLOCK_TICKS:
-            return self._made_up(BLOCK_MS // 2)  # it may still come
+        if lag_s < self._aim_s - SLACK_S and first - self._position <= 10 * BLOCK_TICKS:
+            return self._hold(BLOCK_MS // 2)  # it may still come
         return self._hole(now_s, first)
+
+    def _hold(self, duration_ms: int) -> bytes:
+        """Wait at this place."""
+        self._held_ticks += duration_ms * CLOCK_HZ // 1000
+        return self._made_up(duration_ms)
 
     def _hole(self, now_s: float, until: int | None) -> bytes:
         """A piece of the line that will never come."""
@@ -155,6 +163,10 @@ class Timeline:
         ticks = BLOCK_TICKS if until is None else min(BLOCK_TICKS, until - self._position)
         duration_ms = ticks * 1000 // CLOCK_HZ
         if ticks < SLIP_TICKS:
+            self._advance(ticks)
+            return b""
+        if self._held_ticks >= ticks and until is not None:  # its time has passed already
+            self._held_ticks -= ticks
             self._advance(ticks)
             return b""
         after = self._packets.peek(self._position + ticks)
@@ -183,44 +195,19 @@ class Timeline:
         self._packets.take(self._position, ticks)
         self._position += ticks
 
-    def _steer(self, pcm: bytes, lag_s: float) -> bytes:
+    def _steer(self, pcm: bytes, lag_s: float, now_s: float) -> bytes:
         """Shorter when packets wait longer than they need to, longer when they do not wait long enough."""
-        off_s = lag_s - self._packets.target_s
-        if -SLACK_S <= off_s <= SLACK_S:
-            return pcm
         samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
-        if samples.size < OVERLAP + PERIOD_MAX:
+        silent = is_silent(samples)
+        self._silent_ms = self._silent_ms + samples.size * 1000 / RATE_HZ if silent else 0.0
+        target_s = self._packets.target_s
+        if abs(target_s - self._aim_s) <= SLACK_S:
+            self._agreed_s = now_s
+        if self._silent_ms >= PHRASE_MS or now_s - self._agreed_s > AGREE_S:
+            self._aim_s, self._agreed_s = target_s, now_s
+        off_s = lag_s - self._aim_s
+        if abs(off_s) <= (SLACK_S if silent else SPEECH_SLACK_S):
             return pcm
-        period = _period(samples)
-        if period is None:
-            return pcm
-        changed = shortened(samples, period) if off_s > 0 else lengthened(samples, period)
+        changed = shorter(samples) if off_s > 0 else longer(samples)
         self.stretched_ms += (changed.size - samples.size) * 1000 / RATE_HZ
         return changed.astype("<i2").tobytes()
-
-
-def _period(samples: Samples) -> int | None:
-    """A distance at which the sound is like itself; None when there is none."""
-    head = samples[:OVERLAP]
-    if float(np.sqrt(np.mean(samples * samples))) < SILENT_RMS:
-        return PERIOD_MAX
-    likeness = np.correlate(samples[PERIOD_MIN : PERIOD_MAX + OVERLAP], head, "valid")
-    squares = np.concatenate(([0.0], np.cumsum(samples[PERIOD_MIN : PERIOD_MAX + OVERLAP] ** 2)))
-    energy = np.sqrt((squares[OVERLAP:] - squares[:-OVERLAP]) * float(np.dot(head, head))) + 1.0
-    normalised = likeness / energy
-    best = int(np.argmax(normalised))
-    return PERIOD_MIN + best if normalised[best] >= LIKE_MIN else None
-
-
-def shortened(samples: Samples, period: int) -> Samples:
-    """Without one period: the beginning glides into what is one period later."""
-    ramp = np.linspace(0.0, 1.0, OVERLAP, dtype=np.float32)
-    joined = samples[:OVERLAP] * (1 - ramp) + samples[period : period + OVERLAP] * ramp
-    return np.concatenate((joined, samples[period + OVERLAP :]))
-
-
-def lengthened(samples: Samples, period: int) -> Samples:
-    """With one period twice: what is one period later glides back into the beginning."""
-    ramp = np.linspace(0.0, 1.0, OVERLAP, dtype=np.float32)
-    joined = samples[period : period + OVERLAP] * (1 - ramp) + samples[:OVERLAP] * ramp
-    return np.concatenate((samples[:period], joined, samples[OVERLAP:]))
