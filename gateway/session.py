@@ -158,22 +158,20 @@ class Session:
             await previous.close()
         return answer_sdp
 
-    async def restart_ice(
-        self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate], end_of_candidates: bool
-    ) -> str | None:
+    async def restart_ice(self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate]) -> str | None:
         """Restart ICE when these credentials are new: our side as an SDP fragment. None when they are the present ones;
         raises PeerGone when the peer cannot be restarted."""
         if self._peer is None:
             raise PeerGone("This session has no WebRTC connection to restart; send a new offer.")
         if not self._peer.is_restart(ufrag):
             return None
-        return await self._peer.restart(ufrag, pwd, candidates, end_of_candidates)
+        return await self._peer.restart(ufrag, pwd, candidates)
 
-    async def trickle(self, candidates: Sequence[TrickleCandidate], end_of_candidates: bool) -> None:
+    async def trickle(self, candidates: Sequence[TrickleCandidate]) -> None:
         """Hand over ICE candidates of the browser; raises PeerGone when there is no peer to take them."""
         if self._peer is None:
             raise PeerGone("This session has no WebRTC connection to add candidates to.")
-        await self._peer.add_candidates(candidates, end_of_candidates)
+        await self._peer.add_candidates(candidates)
 
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""

@@ -23,7 +23,6 @@ class Fragment:
     ice_ufrag: str | None
     ice_pwd: str | None
     candidates: tuple[TrickleCandidate, ...]
-    end_of_candidates: bool
 
 
 def parse_fragment(body: bytes) -> Fragment:
@@ -59,7 +58,7 @@ def parse_fragment(body: bytes) -> Fragment:
         raise BadRequest(
             "The fragment says nothing: it has no candidate, no a=end-of-candidates and no ICE credentials."
         )
-    return Fragment(values.get("ice-ufrag"), values.get("ice-pwd"), tuple(candidates), ended)
+    return Fragment(values.get("ice-ufrag"), values.get("ice-pwd"), tuple(candidates))
 
 
 def _candidate(value: str, number: int) -> str:

@@ -66,12 +66,10 @@ class SessionDoor:
         session = self._registry.get(request.match_info["id"])
         fragment = parse_fragment(await _body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
         if fragment.ice_ufrag is not None and fragment.ice_pwd is not None:
-            ours = await session.restart_ice(
-                fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates, fragment.end_of_candidates
-            )
+            ours = await session.restart_ice(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
             if ours is not None:
                 return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
-        await session.trickle(fragment.candidates, fragment.end_of_candidates)
+        await session.trickle(fragment.candidates)
         return web.Response(status=204)
 
     async def end(self, request: web.Request) -> web.Response:

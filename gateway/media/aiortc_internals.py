@@ -33,7 +33,6 @@ CONNECTION_NAMES = (
     "_query_consent_task",
     "_queue",
     "_remote_candidates",
-    "_remote_candidates_end",
     "check_incoming",
     "data_received",
     "get_component_candidates",
@@ -61,7 +60,6 @@ def check() -> None:
         for name in names
         if not hasattr(owner, name)
     ]
-    missing += [] if hasattr(gatherer, "_remote_candidates_end") else ["RTCIceGatherer._remote_candidates_end"]
     if not hasattr(stun, "RETRY_RTO"):
         missing.append("aioice.stun.RETRY_RTO")
     if missing:
@@ -166,8 +164,6 @@ class IceLeg:
         connection._check_list.clear()
         connection._remote_candidates.clear()
         connection._nominating.clear()
-        connection._remote_candidates_end = False
-        self._ice.iceGatherer._remote_candidates_end = False
 
     def checks_after_restart(self) -> None:
         """Check the candidates that came with a restart; `connect` does it only the first time."""

@@ -42,7 +42,7 @@ def usable_candidate(candidate: str) -> bool:
 
 
 def clean_offer(offer_sdp: str) -> str:
-    """The offer without candidates that are of no use, and with a port for each section that is only bundled.
+    """The offer without candidates that are of no use, open for more, and with a port for each section that is only bundled.
 
     A `bundle-only` section has the port 0 (RFC 8843 §6), which aiortc takes for a rejected one.
     """
@@ -53,7 +53,8 @@ def clean_offer(offer_sdp: str) -> str:
     return _join(
         line
         for line in (session + "".join(opened)).splitlines()
-        if not line.startswith("a=candidate:") or usable_candidate(line.removeprefix("a="))
+        if line != "a=end-of-candidates"  # see `Peer.add_candidates`
+        and (not line.startswith("a=candidate:") or usable_candidate(line.removeprefix("a=")))
     )
 
 

@@ -164,8 +164,12 @@ class Peer:
         self._open_plane(leg, answer_sdp, video=any(section.kind == "video" for section in sections))
         return answer_sdp
 
-    async def add_candidates(self, candidates: Sequence[TrickleCandidate], end_of_candidates: bool) -> None:
-        """Take the browser's ICE candidates; those of no use are ignored. Raises PeerGone."""
+    async def add_candidates(self, candidates: Sequence[TrickleCandidate]) -> None:
+        """Take the browser's ICE candidates; those of no use are ignored. Raises PeerGone.
+
+        The agent is never told that these were all: it would give up at once where none is of use, as with mDNS names,
+        and the browser's first check may be lost. `connect_timeout_s` is the end.
+        """
         if self._state is PeerState.CLOSED:
             raise PeerGone("The WebRTC connection of this session is closed.")
         for trickled in candidates:
@@ -174,16 +178,12 @@ class Peer:
             candidate = candidate_from_sdp(trickled.candidate.removeprefix("candidate:"))
             candidate.sdpMid = self._first_mid  # everything is bundled on the first section (RFC 8843)
             await self._pc.addIceCandidate(candidate)
-        if end_of_candidates:
-            await self._pc.addIceCandidate(None)
 
     def is_restart(self, ufrag: str | None) -> bool:
         """Whether these credentials are new, so that the browser asks for an ICE restart."""
         return ufrag is not None and ufrag != self._remote_ufrag
 
-    async def restart(
-        self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate], end_of_candidates: bool
-    ) -> str:
+    async def restart(self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate]) -> str:
         """The browser has another network (RFC 8445 §9); our side as an SDP fragment (RFC 8840). Raises PeerGone."""
         leg = self._leg
         if leg is None or self._plane is None or self._state is PeerState.CLOSED:
@@ -191,7 +191,7 @@ class Peer:
         self._hold_voice()
         self._remote_ufrag = ufrag
         leg.restart(ufrag, pwd)
-        await self.add_candidates(candidates, end_of_candidates)
+        await self.add_candidates(candidates)
         leg.checks_after_restart()
         self._plane.key_frame()
         lines = [f"a=ice-ufrag:{leg.ufrag}", f"a=ice-pwd:{leg.pwd}", "m=audio 9 UDP/TLS/RTP/SAVPF 0"]

@@ -27,7 +27,6 @@ def test_the_example_of_the_standard_is_read() -> None:
     assert len(fragment.candidates) == 3
     first = "candidate:1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1"
     assert fragment.candidates[0] == TrickleCandidate(first, "0", 0)
-    assert fragment.end_of_candidates
 
 
 def test_component_0_is_taken_for_1() -> None:
@@ -38,12 +37,12 @@ def test_component_0_is_taken_for_1() -> None:
 
 def test_credentials_alone_are_a_fragment() -> None:
     """Some clients send only these first."""
-    assert read("good-credentials-only") == Fragment("EsAw", "P2uYro0UCOQ4zxjKXaWCBui1", (), False)
+    assert read("good-credentials-only") == Fragment("EsAw", "P2uYro0UCOQ4zxjKXaWCBui1", ())
 
 
 def test_the_end_alone_is_a_fragment() -> None:
     """At session level, without a section."""
-    assert read("good-end-only") == Fragment(None, None, (), True)
+    assert read("good-end-only") == Fragment(None, None, ())
 
 
 def test_each_candidate_knows_its_section() -> None:
