@@ -174,10 +174,28 @@ test("captions, pictures, notices and errors are shown", async () => {
   assert.deepEqual(shown.notices, ["Worth knowing.", "Something failed."]);
 });
 
-test("a lost peer is replaced with the same microphone, and candidates go to the same session", async () => {
+test("a lost peer finds another way: same session, same peer, same tracks", async () => {
+  const { clock, devices, gateway, RTCPeerConnection, shown } = await live();
+  const peer = RTCPeerConnection.newest;
+  peer.become("failed");
+  assert.equal(shown.state.phase, "reconnecting");
+  await answered(clock);
+  assert.match(gateway.asked("PATCH", LOCATION)[0].body, /a=ice-ufrag:u0r/);
+  peer.become("connected");
+  peer.bytesReceived += 1;
+  await clock.advance(1_000);
+  assert.equal(shown.state.phase, "live");
+  assert.equal(RTCPeerConnection.made.length, 1);
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 0);
+  assert.equal(devices.tracks.every(({ isStopped }) => !isStopped), true);
+});
+
+test("a peer that finds no other way is replaced with the same microphone in the same session", async () => {
   const { clock, devices, gateway, RTCPeerConnection, shown } = await live();
   RTCPeerConnection.newest.become("failed");
-  assert.equal(shown.state.phase, "reconnecting");
+  await answered(clock);
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 0);
+  await clock.advance(4_500);
   await answered(clock);
   const [first, second] = RTCPeerConnection.made;
   assert.equal(first.signalingState, "closed");
@@ -185,10 +203,31 @@ test("a lost peer is replaced with the same microphone, and candidates go to the
   assert.match(gateway.asked("POST", `${LOCATION}/peer`)[0].body, /a=ice-ufrag:u1/);
   second.onicecandidate({ candidate: { candidate: "candidate:b" } });
   await answered(clock);
-  assert.match(gateway.asked("PATCH", LOCATION)[0].body, /a=ice-ufrag:u1\r\n[^]*a=candidate:b/);
+  assert.match(gateway.asked("PATCH", LOCATION).at(-1).body, /a=ice-ufrag:u1\r\n[^]*a=candidate:b/);
   second.become("connected");
   await answered(clock);
   assert.equal(shown.state.phase, "live");
+});
+
+test("a restart that the gateway refuses is followed by a new peer at once", async () => {
+  const { clock, gateway, RTCPeerConnection } = await live();
+  gateway.answers[`PATCH ${LOCATION}`] = () => problem(409, "It is gone.");
+  RTCPeerConnection.newest.become("failed");
+  await answered(clock);
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 1);
+});
+
+test("pictures are sent as often as the gateway wishes, by later peers too", async () => {
+  const { clock, gateway, RTCPeerConnection, says } = await live();
+  says("server-message", { type: "video_wish", fps: 0.5 });
+  await answered(clock);
+  const rate = (peer) => peer.transceivers[1].init.sendEncodings[0].maxFramerate;
+  assert.equal(rate(RTCPeerConnection.newest), 0.5);
+  gateway.answers[`PATCH ${LOCATION}`] = () => problem(409, "It is gone.");
+  RTCPeerConnection.newest.become("failed");
+  await answered(clock);
+  assert.equal(RTCPeerConnection.made.length, 2);
+  assert.equal(rate(RTCPeerConnection.newest), 0.5);
 });
 
 test("a first peer that never connects is replaced as well", async () => {
@@ -203,8 +242,8 @@ test("a first peer that never connects is replaced as well", async () => {
 
 test("refused attempts are repeated with growing waits, and at once when the network is back", async () => {
   const { call, clock, gateway, RTCPeerConnection } = await live();
-  gateway.answers[`POST ${LOCATION}/peer`] = () => Promise.reject(new TypeError("offline"));
-  const attempts = () => gateway.asked("POST", `${LOCATION}/peer`).length;
+  gateway.answers[`PATCH ${LOCATION}`] = () => Promise.reject(new TypeError("offline"));
+  const attempts = () => gateway.asked("PATCH", LOCATION).length;
   RTCPeerConnection.newest.become("failed");
   await answered(clock);
   assert.equal(attempts(), 1);
@@ -218,7 +257,7 @@ test("refused attempts are repeated with growing waits, and at once when the net
 
 test("after a minute without a way back the call ends, and the gateway is told", async () => {
   const parts = await live();
-  parts.gateway.answers[`POST ${LOCATION}/peer`] = () => Promise.reject(new TypeError("offline"));
+  parts.gateway.answers[`PATCH ${LOCATION}`] = () => Promise.reject(new TypeError("offline"));
   parts.RTCPeerConnection.newest.become("failed");
   await parts.clock.advance(60_000);
   assert.equal(parts.shown.lines.at(-1), "Ended: Your connection was gone for too long.");
@@ -229,7 +268,7 @@ test("after a minute without a way back the call ends, and the gateway is told",
 test("a session that is gone ends the call, whoever notices first", async () => {
   const gone = "Ended: The gateway does not know this call any more.";
   const byPeer = await live();
-  byPeer.gateway.answers[`POST ${LOCATION}/peer`] = () => problem(404, "There is no such session.");
+  byPeer.gateway.answers[`PATCH ${LOCATION}`] = () => problem(404, "There is no such session.");
   byPeer.RTCPeerConnection.newest.become("failed");
   await answered(byPeer.clock);
   assert.equal(byPeer.shown.lines.at(-1), gone);
@@ -285,8 +324,9 @@ test("a camera that cannot be flipped is off, in words, and can be opened again"
 });
 
 test("a camera that is off while the peer is replaced can be switched on afterwards", async () => {
-  const { call, clock, devices, RTCPeerConnection } = await live();
+  const { call, clock, devices, gateway, RTCPeerConnection } = await live();
   await call.toggleCamera();
+  gateway.answers[`PATCH ${LOCATION}`] = () => problem(409, "It is gone.");
   RTCPeerConnection.newest.become("failed");
   await answered(clock);
   const { sender } = RTCPeerConnection.newest.transceivers[1];

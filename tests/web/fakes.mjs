@@ -140,6 +140,8 @@ export function fakePeerConnection() {
     connectionState = "new";
     signalingState = "stable";
     transceivers = [];
+    bytesReceived = 0;
+    restarts = 0;
 
     constructor(configuration) {
       this.configuration = configuration;
@@ -156,6 +158,10 @@ export function fakePeerConnection() {
         replaceTrack: async (track) => {
           sender.track = track;
         },
+        getParameters: () => ({ encodings: structuredClone(init.sendEncodings ?? []) }),
+        setParameters: async ({ encodings }) => {
+          init.sendEncodings = encodings;
+        },
       };
       const transceiver = { trackOrKind, init, sender };
       this.transceivers.push(transceiver);
@@ -163,8 +169,16 @@ export function fakePeerConnection() {
     }
 
     async setLocalDescription() {
-      const ufrag = `u${FakePeerConnection.made.indexOf(this)}`;
+      const ufrag = `u${FakePeerConnection.made.indexOf(this)}${"r".repeat(this.restarts)}`;
       this.localDescription = { sdp: `v=0\r\na=mid:0\r\na=ice-ufrag:${ufrag}\r\na=ice-pwd:secret\r\n` };
+    }
+
+    restartIce() {
+      this.restarts += 1;
+    }
+
+    async getStats() {
+      return new Map([["t", { type: "transport", bytesReceived: this.bytesReceived }]]);
     }
 
     async setRemoteDescription(description) {
@@ -182,6 +196,10 @@ export function fakePeerConnection() {
   };
 }
 
+/** The answer of a gateway, and its side of an ICE restart. */
+export const ANSWER = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=ice-ufrag:g0\r\na=ice-pwd:p0\r\na=mid:0\r\n";
+export const RESTARTED = "a=ice-ufrag:g0\r\na=ice-pwd:p0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=candidate:2 1 udp 1 192.0.2.2 2 typ host\r\n";
+
 /** A gateway behind `fetch`: `answers` maps "METHOD path" to a function that makes the answer. */
 export class FakeGateway {
   requests = [];
@@ -189,9 +207,9 @@ export class FakeGateway {
     "GET /v1/client-config": () => json({ upstream: "gemini", video: { fps_max: 1, size_px: 512 } }),
     "GET /v1/ice-servers": () => json({ iceServers: [{ urls: "stun:stun.test" }] }),
     "POST /v1/sessions": () =>
-      new Response("answer", { status: 201, headers: { Location: "/v1/sessions/s1" } }),
-    "POST /v1/sessions/s1/peer": () => new Response("answer", { status: 201 }),
-    "PATCH /v1/sessions/s1": () => new Response(null, { status: 204 }),
+      new Response(ANSWER, { status: 201, headers: { Location: "/v1/sessions/s1" } }),
+    "POST /v1/sessions/s1/peer": () => new Response(ANSWER, { status: 201 }),
+    "PATCH /v1/sessions/s1": ({ body }) => (/a=ice-ufrag:u\d+r/.test(body) ? new Response(RESTARTED) : new Response(null, { status: 204 })),
     "DELETE /v1/sessions/s1": () => new Response(null, { status: 204 }),
     "GET /v1/sessions/s1/frame": () => new Response("jpeg"),
   };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { GatewayClient } from "../../web/js/gateway-client.js";
-import { FakeGateway, problem } from "./fakes.mjs";
+import { ANSWER, FakeGateway, problem, RESTARTED } from "./fakes.mjs";
 
 const LOCATION = "/v1/sessions/s1";
 
@@ -15,8 +15,10 @@ test("each resource is asked for as the protocol has it", async () => {
   const { gateway, client } = joined();
   assert.equal((await client.clientConfig()).video.size_px, 512);
   assert.deepEqual(await client.iceServers(), [{ urls: "stun:stun.test" }]);
-  assert.deepEqual(await client.create("offer"), { location: LOCATION, answer: "answer" });
-  assert.equal(await client.newPeer(LOCATION, "offer", new AbortController().signal), "answer");
+  assert.deepEqual(await client.create("offer"), { location: LOCATION, answer: ANSWER });
+  assert.equal(await client.newPeer(LOCATION, "offer", new AbortController().signal), ANSWER);
+  const restarted = await client.restartIce(LOCATION, "a=ice-ufrag:u0r", new AbortController().signal);
+  assert.equal(restarted, RESTARTED);
   await client.addCandidates(LOCATION, "fragment");
   assert.equal(await (await client.frame(LOCATION)).text(), "jpeg");
   await client.end(LOCATION);
@@ -24,7 +26,7 @@ test("each resource is asked for as the protocol has it", async () => {
   const [create] = gateway.asked("POST", "/v1/sessions");
   assert.equal(create.headers["Content-Type"], "application/sdp");
   assert.equal(create.body, "offer");
-  const [patch] = gateway.asked("PATCH", LOCATION);
+  const [, patch] = gateway.asked("PATCH", LOCATION);
   assert.equal(patch.headers["Content-Type"], "application/trickle-ice-sdpfrag");
   assert.equal(patch.body, "fragment");
   assert.equal(gateway.asked("DELETE", LOCATION)[0].keepalive, true);
@@ -46,7 +48,7 @@ test("a gateway that cannot be reached, or breaks off, is said in words", async 
   const { gateway, client } = joined();
   gateway.answers["GET /v1/client-config"] = () => Promise.reject(new TypeError("fetch failed"));
   gateway.answers["GET /v1/ice-servers"] = () => new Response("{");
-  await assert.rejects(client.clientConfig(), { message: "The gateway cannot be reached.", status: 0 });
+  await assert.rejects(client.clientConfig(), { message: "The gateway cannot be reached.", status: 0, isUnreachable: true });
   await assert.rejects(client.iceServers(), { message: "The gateway cannot be reached.", status: 0 });
 });
 

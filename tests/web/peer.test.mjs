@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Peer } from "../../web/js/peer.js";
-import { deferred, FakeClock, fakePeerConnection, FakeTrack, settled } from "./fakes.mjs";
+import { ANSWER, deferred, FakeClock, fakePeerConnection, FakeTrack, RESTARTED, settled } from "./fakes.mjs";
 
 const LIMITS = { longSidePx: 640, sizePx: 512, fpsMax: 1 };
 
@@ -24,7 +24,7 @@ function made() {
 
 async function connected() {
   const parts = made();
-  const outcome = parts.peer.connect(async () => "answer");
+  const outcome = parts.peer.connect(async () => ANSWER);
   await settled();
   parts.pc.become("connected");
   await outcome;
@@ -59,27 +59,34 @@ test("candidates found before the answer wait for it", async () => {
   pc.onicecandidate({ candidate: { candidate: "candidate:a" } });
   await settled();
   assert.equal(sent.length, 0);
-  answer.resolve("answer");
+  answer.resolve(ANSWER);
   await settled();
   assert.match(sent[0], /a=candidate:a/);
-  assert.deepEqual(pc.remoteDescription, { type: "answer", sdp: "answer" });
+  assert.deepEqual(pc.remoteDescription, { type: "answer", sdp: ANSWER });
 });
 
-test("a gap of less than four seconds heals by itself", async () => {
+test("a gap in which something still comes, and one of less than two seconds, heal by themselves", async () => {
   const { clock, lost, pc } = await connected();
   pc.become("disconnected");
-  await clock.advance(3_999);
+  await clock.advance(1_900);
+  pc.become("connected");
+  await clock.advance(60_000);
+  pc.become("disconnected");
+  for (let second = 0; second < 10; second += 1) {
+    pc.bytesReceived += 100;
+    await clock.advance(1_000);
+  }
   pc.become("connected");
   await clock.advance(60_000);
   assert.deepEqual(lost, []);
 });
 
-test("a longer gap, a failure, and a gap when the network is back are losses, told once", async () => {
+test("silence for two seconds, a failure, and another network are losses, told once", async () => {
   const gap = await connected();
   gap.pc.become("disconnected");
-  await gap.clock.advance(4_000);
-  assert.deepEqual(gap.lost, [4_000]);
-  assert.equal(gap.pc.signalingState, "closed");
+  await gap.clock.advance(10_000);
+  assert.deepEqual(gap.lost, [2_000]);
+  assert.equal(gap.pc.signalingState, "stable");
 
   const failure = await connected();
   failure.pc.become("failed");
@@ -88,15 +95,60 @@ test("a longer gap, a failure, and a gap when the network is back are losses, to
 
   const hurried = await connected();
   hurried.peer.hurry();
-  assert.deepEqual(hurried.lost, []);
-  hurried.pc.become("disconnected");
   hurried.peer.hurry();
   assert.deepEqual(hurried.lost, [0]);
 });
 
+test("a restart names new credentials, keeps the tracks, and is over when something comes through", async () => {
+  const { clock, lost, peer, pc, sent } = await connected();
+  pc.become("failed");
+  const patched = [];
+  const done = { is: false };
+  const patch = async (body) => patched.push(body) && RESTARTED;
+  peer.restart(patch, new AbortController().signal).then(() => (done.is = true));
+  await clock.advance(1_000);
+  assert.match(patched[0], /a=ice-ufrag:u0r/);
+  assert.match(pc.remoteDescription.sdp, /192\.0\.2\.2/);
+  assert.doesNotMatch(pc.remoteDescription.sdp, /192\.0\.2\.1 /);
+  pc.onicecandidate({ candidate: { candidate: "candidate:new" } });
+  await settled();
+  assert.match(sent.at(-1), /a=ice-ufrag:u0r\r\n[^]*candidate:new/);
+  pc.become("connected");
+  await clock.advance(1_000);
+  assert.equal(done.is, false);
+  pc.bytesReceived += 1;
+  await clock.advance(1_000);
+  assert.equal(done.is, true);
+  pc.become("failed");
+  assert.equal(lost.length, 2);
+});
+
+test("a restart that is given up, refused or impossible rejects", async () => {
+  const { clock, peer, pc } = await connected();
+  pc.become("failed");
+  const limit = new AbortController();
+  const restart = peer.restart(async () => RESTARTED, limit.signal);
+  const givenUp = assert.rejects(restart);
+  await clock.advance(1_000);
+  limit.abort();
+  await clock.advance(1_000);
+  await givenUp;
+  await assert.rejects(peer.restart(() => Promise.reject(new Error("No.")), limit.signal), { message: "No." });
+  peer.close();
+  await assert.rejects(peer.restart(async () => RESTARTED, limit.signal));
+});
+
+test("pictures are sent no more often than they are looked at", async () => {
+  const { peer, pc } = made();
+  await peer.limitPictures(1);
+  peer.addPicture(new FakeTrack("video"), { ...LIMITS, fpsMax: 3 });
+  await peer.limitPictures(1.5);
+  assert.equal(pc.transceivers[0].init.sendEncodings[0].maxFramerate, 1.5);
+});
+
 test("a peer that fails or is closed before it was connected rejects, and is not called lost", async () => {
   const failing = made();
-  const failure = failing.peer.connect(async () => "answer");
+  const failure = failing.peer.connect(async () => ANSWER);
   await settled();
   failing.pc.become("failed");
   await assert.rejects(failure);
@@ -117,7 +169,7 @@ test("a closed peer takes no picture", async () => {
   const { sender } = pc.transceivers[0];
   await peer.replacePicture(undefined);
   assert.equal(sender.track, null);
-  peer.connect(async () => "answer").catch(() => {});
+  peer.connect(async () => ANSWER).catch(() => {});
   peer.close();
   await peer.replacePicture(new FakeTrack("video"));
   assert.equal(sender.track, null);

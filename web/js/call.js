@@ -14,6 +14,7 @@ import { Reattach } from "./reattach.js";
 
 const GONE = "The gateway does not know this call any more.";
 const TOO_LONG = "Your connection was gone for too long.";
+const RESTART_MS = 4_000; // a way that is not found by then is looked for better by a new peer
 const LOST = "Your connection was lost; your conversation is kept.";
 
 const STOPPED = {
@@ -159,6 +160,11 @@ export class Call {
     this.#cameraIsChanging = false;
   }
 
+  #limitPictures(fps) {
+    this.#pictureLimits.fpsMax = fps;
+    this.#peer.limitPictures(fps);
+  }
+
   async #cameraChanged() {
     const { camera, facing } = this.#media;
     if (this.#over) return;
@@ -218,7 +224,7 @@ export class Call {
 
   async #getBack() {
     this.#report({ type: "peer", connected: false, reason: LOST });
-    this.#reattach = new Reattach({ attempt: (signal) => this.#replacePeer(signal), clock: this.#clock });
+    this.#reattach = new Reattach({ attempt: (signal) => this.#reconnect(signal), clock: this.#clock });
     try {
       const isBack = await this.#reattach.run();
       this.#reattach = undefined;
@@ -226,6 +232,27 @@ export class Call {
       else this.#finish(TOO_LONG);
     } catch {
       this.#finish(GONE, { tellGateway: false });
+    }
+  }
+
+  async #reconnect(signal) {
+    if (!(await this.#restarts(signal))) await this.#replacePeer(signal);
+  }
+
+  /** Whether the present peer found another way. Throws when a new one could not be made either. */
+  async #restarts(signal) {
+    const limit = new AbortController();
+    const timer = this.#clock.setTimeout(() => limit.abort(), RESTART_MS);
+    signal.addEventListener("abort", () => limit.abort());
+    try {
+      const patch = (fragment) => this.#client.restartIce(this.#location, fragment, limit.signal);
+      await this.#peer.restart(patch, limit.signal);
+      return true;
+    } catch (problem) {
+      if (problem.isGone || problem.isUnreachable) throw problem;
+      return false;
+    } finally {
+      this.#clock.clearTimeout(timer);
     }
   }
 
@@ -268,6 +295,7 @@ export class Call {
 
   #heardFact(fact) {
     if (fact.type === "frame") this.#frames.announce(fact);
+    if (fact.type === "video_wish") this.#limitPictures(fact.fps);
     if (fact.type === "notice") this.#view.notice(fact.text, fact.level);
     if (fact.type !== "state") return;
     if (fact.state === "ended") this.#finish(fact.reason, { tellGateway: false });

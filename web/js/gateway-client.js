@@ -14,6 +14,11 @@ export class GatewayProblem extends Error {
     this.status = status;
   }
 
+  /** Nothing answered: there is no network at the moment. */
+  get isUnreachable() {
+    return this.status === 0;
+  }
+
   /** The session does not exist any more, and trying again does not bring it back. */
   get isGone() {
     return this.status === 404;
@@ -71,6 +76,19 @@ export class GatewayClient {
   async addCandidates(location, fragment) {
     const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };
     await this.#ask(location, { method: "PATCH", headers, body: fragment });
+  }
+
+  /**
+   * Restart ICE: the browser has another network.
+   * @param {string} location
+   * @param {string} fragment with new credentials
+   * @param {AbortSignal} signal
+   * @returns {Promise<string>} the gateway's side, a fragment
+   */
+  async restartIce(location, fragment, signal) {
+    const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };
+    const options = { method: "PATCH", headers, body: fragment, signal };
+    return this.#ask(location, options, (response) => response.text());
   }
 
   /**

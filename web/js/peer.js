@@ -1,11 +1,13 @@
-// Owns one RTCPeerConnection: its sections, its offer, its candidates, and when it counts as lost. It must not know
-// sessions, devices or the page; it is never repaired, but replaced by another.
-// Invariant: `connect()` settles once; `onLost` is called at most once, only after it was connected, and never after
-// `close()`.
+// Owns one RTCPeerConnection: its sections, its offer, its candidates, when it counts as lost, and the restart of its
+// ICE. It must not know sessions, devices or the page.
+// Invariant: `connect()` settles once; `onLost` is called only while it is connected, once for each loss, and never
+// after `close()`.
 
+import { answerWith, bundleOf, fragment } from "./sdpfrag.js";
 import { Trickle } from "./trickle.js";
 
-const DISCONNECTED_MS = 4_000; // short gaps of a mobile network heal by themselves
+const SILENT_MS = 2_000; // without a byte while disconnected: the gateway reports at least every 1.5 s
+const LOOK_MS = 250;
 const VIDEO_BPS = 300_000;
 
 /** One connection to the gateway. */
@@ -13,11 +15,15 @@ export class Peer {
   #pc;
   #clock;
   #onLost;
+  #sendCandidates;
   #trickle;
   #videoSender;
-  #patience;
+  #timer;
+  #answer;
   #outcome = deferred();
   #wasConnected = false;
+  #isUp = false; // connected, and not lost since
+  #isClosed = false;
 
   /**
    * @param {object} dependencies
@@ -26,11 +32,12 @@ export class Peer {
    * @param {RTCIceServer[]} dependencies.iceServers
    * @param {(fragment: string) => Promise<void>} dependencies.sendCandidates
    * @param {(track: MediaStreamTrack) => void} dependencies.onVoice the model's voice
-   * @param {() => void} dependencies.onLost it was connected, and is lost
+   * @param {() => void} dependencies.onLost it was connected, and nothing comes through any more
    */
   constructor({ RTCPeerConnection, clock, iceServers, sendCandidates, onVoice, onLost }) {
     this.#clock = clock;
     this.#onLost = onLost;
+    this.#sendCandidates = sendCandidates;
     this.#trickle = new Trickle(sendCandidates);
     this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.#pc.onicecandidate = ({ candidate }) => this.#trickle.found(candidate);
@@ -66,6 +73,14 @@ export class Peer {
     if (this.#pc.signalingState !== "closed") await this.#videoSender?.replaceTrack(track ?? null);
   }
 
+  /** Send pictures no more often than this: nobody would look at them. */
+  async limitPictures(fps) {
+    if (this.#isClosed || !this.#videoSender) return;
+    const parameters = this.#videoSender.getParameters();
+    for (const encoding of parameters.encodings) encoding.maxFramerate = fps;
+    await this.#videoSender.setParameters(parameters).catch(() => {}); // a wish; a browser may refuse it meanwhile
+  }
+
   /**
    * Exchange descriptions and wait for media to flow. Candidates follow by themselves.
    * @param {(offer: string) => Promise<string>} post hands the offer over and returns the answer
@@ -77,14 +92,40 @@ export class Peer {
     return this.#outcome.promise;
   }
 
-  /** The network is back: do not wait for a gap to heal by itself. */
+  /**
+   * Look for another way to the gateway, with the same tracks and keys (RFC 8445 section 9).
+   * @param {(fragment: string) => Promise<string>} patch hands our new credentials over and returns the gateway's side
+   * @param {AbortSignal} signal stops the waiting
+   * @returns {Promise<void>} resolves when something comes through again; rejects when it was refused or closed
+   */
+  async restart(patch, signal) {
+    if (this.#isClosed || !this.#wasConnected) throw new Error("There is no connection to restart.");
+    this.#clock.clearTimeout(this.#timer);
+    this.#trickle.stop();
+    this.#trickle = new Trickle(this.#sendCandidates);
+    this.#pc.restartIce();
+    await this.#pc.setLocalDescription();
+    const offer = this.#pc.localDescription.sdp;
+    this.#answer = answerWith(this.#answer, await patch(fragment(bundleOf(offer), [], false)));
+    const before = await this.#received();
+    await this.#pc.setRemoteDescription({ type: "answer", sdp: this.#answer });
+    this.#trickle.begin(offer);
+    while (this.#pc.connectionState !== "connected" || (await this.#received()) === before) {
+      await this.#pause(signal);
+    }
+    this.#isUp = true;
+  }
+
+  /** The network is another one: look for a way now. */
   hurry() {
-    if (this.#pc.connectionState === "disconnected") this.#lose();
+    if (this.#isUp) this.#lose();
   }
 
   /** Let go of it. */
   close() {
-    this.#clock.clearTimeout(this.#patience);
+    this.#isClosed = true;
+    this.#isUp = false;
+    this.#clock.clearTimeout(this.#timer);
     this.#pc.onicecandidate = this.#pc.ontrack = this.#pc.onconnectionstatechange = null;
     this.#trickle.stop();
     this.#pc.close();
@@ -94,24 +135,54 @@ export class Peer {
   async #describe(post) {
     await this.#pc.setLocalDescription();
     const offer = this.#pc.localDescription.sdp;
-    const answer = await post(offer);
+    this.#answer = await post(offer);
     this.#trickle.begin(offer);
-    await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+    await this.#pc.setRemoteDescription({ type: "answer", sdp: this.#answer });
   }
 
   #changed(state) {
-    this.#clock.clearTimeout(this.#patience);
-    if (state === "connected") {
-      this.#wasConnected = true;
+    this.#clock.clearTimeout(this.#timer);
+    if (state === "connected" && !this.#wasConnected) {
+      this.#wasConnected = this.#isUp = true;
       this.#outcome.resolve();
     }
-    if (state === "disconnected") this.#patience = this.#clock.setTimeout(() => this.#lose(), DISCONNECTED_MS);
+    if (state === "disconnected") this.#watch(undefined, 0);
     if (state === "failed") this.#lose();
   }
 
+  /** Lost once nothing has come for SILENT_MS; a gap that is shorter heals by itself. */
+  async #watch(before, silentMs) {
+    const bytes = await this.#received();
+    if (this.#isClosed || this.#pc.connectionState !== "disconnected") return;
+    if (bytes !== before) silentMs = 0;
+    if (silentMs >= SILENT_MS) this.#lose();
+    else this.#timer = this.#clock.setTimeout(() => this.#watch(bytes, silentMs + LOOK_MS), LOOK_MS);
+  }
+
+  /** Bytes of media and reports that have come. */
+  async #received() {
+    let bytes = 0;
+    for (const one of (await this.#pc.getStats()).values()) {
+      if (one.type === "transport") bytes += one.bytesReceived ?? 0;
+    }
+    return bytes;
+  }
+
+  #pause(signal) {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed || signal.aborted) return reject(new Error("The restart was given up."));
+      this.#clock.setTimeout(resolve, LOOK_MS);
+    });
+  }
+
   #lose() {
-    this.close();
-    if (this.#wasConnected) this.#onLost();
+    this.#clock.clearTimeout(this.#timer);
+    if (this.#isUp) {
+      this.#isUp = false;
+      this.#onLost();
+    } else {
+      this.#outcome.reject(new Error("The gateway cannot be reached over UDP."));
+    }
   }
 }
 

@@ -17,6 +17,28 @@ export function bundleOf(sdp) {
 }
 
 /**
+ * The gateway's answer after an ICE restart: the answer before, with the address of the fragment.
+ * @param {string} answer SDP
+ * @param {string} restarted the fragment that the gateway sent
+ * @returns {string}
+ */
+export function answerWith(answer, restarted) {
+  const { ufrag, pwd } = bundleOf(restarted);
+  const candidates = restarted.split(/\r?\n/).filter((line) => line.startsWith("a=candidate:"));
+  let placed = false;
+  const lines = answer.split(/\r?\n/).flatMap((line) => {
+    if (line.startsWith("a=candidate:")) return [];
+    if (line.startsWith("a=ice-ufrag:")) {
+      const first = placed ? [] : candidates;
+      placed = true;
+      return [...first, `a=ice-ufrag:${ufrag}`];
+    }
+    return [line.startsWith("a=ice-pwd:") ? `a=ice-pwd:${pwd}` : line];
+  });
+  return lines.join("\r\n");
+}
+
+/**
  * The body of one PATCH.
  * @param {{ufrag: string, pwd: string, mid: string}} bundle
  * @param {string[]} candidates as `RTCIceCandidate.candidate` has them: `candidate:…`
