@@ -1,7 +1,7 @@
 """A plain aiortc bridge, as one would write it first: the baseline of the network table.
 
-`python -m bench.stock --record DIR`: a page, one POST, a track that is read and written as 16 kHz PCM, and the answer of
-the sentence played back by aiortc's own sender after the person has stopped to speak.
+`python -m bench.stock --record DIR`: a page, one POST, a track that is read and written as 16 kHz PCM, and the sentence
+played back by aiortc's own sender after the person has stopped to speak.
 """
 
 from __future__ import annotations

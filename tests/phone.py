@@ -65,8 +65,7 @@ class Phone:
         encoder = OpusEncoder(RATE_HZ)
         encoder.tune(bitrate_bps=32_000, loss_percent=20)
         payloads = [
-            encoder.encode(pcm[at : at + PACKET_BYTES])
-            for at in range(0, len(pcm) - PACKET_BYTES + 1, PACKET_BYTES)
+            encoder.encode(pcm[at : at + PACKET_BYTES]) for at in range(0, len(pcm) - PACKET_BYTES + 1, PACKET_BYTES)
         ]
         self.sent = [
             (

@@ -42,7 +42,7 @@ def usable_candidate(candidate: str) -> bool:
 
 
 def clean_offer(offer_sdp: str) -> str:
-    """The offer without candidates that are of no use, open for more, and with a port for each section that is only bundled.
+    """The offer without candidates that are of no use, open for more, with a port for each section only bundled.
 
     A `bundle-only` section has the port 0 (RFC 8843 §6), which aiortc takes for a rejected one.
     """

@@ -21,9 +21,12 @@ from gateway.media.rtp import TIMES, Packet, Unwrapper
 
 CLOCK_HZ = 48_000
 TARGET_MIN_S = 0.040  # two packets: any network reorders that much now and then
+TARGET_START_S = 0.060  # room for RED's copy, 20 ms behind, before anything is known
 TARGET_MAX_S = 0.200  # an answer that comes later than that is worse than a word that has to be guessed
 LATE_COST_S = 4.0  # what it is worth that all sound comes in time: so 1 % of it is worth 40 ms of delay
-STEADY_S = 0.04  # a better wait must be so much better, because each change is heard
+SURE = 400  # packets: before that many have come, one that is late says little
+STEADY = 0.4  # of a change must be gain, because each change is heard
+STEADY_S = 0.008
 WINDOW_S = 8.0  # over which lags are looked at: how soon the wait becomes shorter when the network does
 LOOK_EVERY = 10  # packets between two looks
 BASE_WINDOW_S = 5.0  # the fastest way is looked for in this and the window before it
@@ -66,7 +69,7 @@ class Reorder:
     """The buffer of one microphone."""
 
     def __init__(self) -> None:
-        self.target_s = TARGET_MIN_S
+        self.target_s = TARGET_START_S
         self.rtt_s = RTT_START_S
         self.late = 0  # packets that came after their time
         self.duplicates = 0
@@ -213,14 +216,15 @@ class Reorder:
 
     def _choose(self, ordered: list[float]) -> None:
         """The wait that costs least, in delay and in what comes too late for it."""
-        size = len(ordered)
+        size = max(len(ordered), SURE)
 
         def cost_s(wait_s: float) -> float:
-            return wait_s + (size - bisect_right(ordered, wait_s - MARGIN_S)) * LATE_COST_S / size
+            return wait_s + (len(ordered) - bisect_right(ordered, wait_s - MARGIN_S)) * LATE_COST_S / size
 
         most_s = TARGET_MAX_S - MARGIN_S
         best_s = max(TARGET_MIN_S, min((lag + MARGIN_S for lag in ordered if lag < most_s), key=cost_s, default=0.0))
-        if cost_s(best_s) < cost_s(self.target_s) - STEADY_S:
+        least_s = max(STEADY_S, STEADY * abs(best_s - self.target_s))
+        if cost_s(best_s) < cost_s(self.target_s) - least_s:
             self.target_s = best_s
 
     # What is missing

@@ -28,10 +28,11 @@ SLIP_TICKS = CLOCK_HZ // 400  # less than any Opus frame: the sender's clock has
 PAUSE_S = 1.0  # no packet for so long is a pause (the service wants it told), not a hole
 CONCEAL_MAX_MS = 100  # longer than that, guesses become words that nobody said
 HOLD_MAX_S = 0.26  # a delay that grows is followed this far; then the network has a gap and time goes on
-SLACK_S = 0.01  # between wait and target, before the line is stretched
+EARLY_S = 0.005  # a beat that was late at the start makes those after it look early
+SLACK_S = 0.006  # between wait and target, before the line is stretched
 SPEECH_SLACK_S = 0.06  # while somebody speaks: a silence will come, in which it is not heard
-PHRASE_MS = 200  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
-AGREE_S = 3.0  # unless it goes on for so long with the wrong one
+PHRASE_MS = 400  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
+AGREE_S = 8.0  # unless it goes on for so long with the wrong one
 
 
 Kind = Source | Literal["fec", "concealed", "silent"]
@@ -113,10 +114,12 @@ class Timeline:
         if self._packets.is_empty and now_s - self._packets.newest_s > PAUSE_S:
             self._position = None
             return []
-        due = int((now_s - self._started_s) * 1000 / BLOCK_MS + 1e-6) + 1 - self._taken
-        self._taken += max(0, due)
-        # What was due earlier is played as of then: a loop that stalled must not mistake itself for the network.
-        return [self._block(now_s - (due - 1 - index) * BLOCK_MS / 1000) for index in range(due)]
+        blocks = []
+        # Each block is played as of its own time: a loop that is late must not mistake itself for the network.
+        while (due_s := self._started_s + self._taken * BLOCK_MS / 1000) <= now_s + EARLY_S:
+            self._taken += 1
+            blocks.append(self._block(due_s))
+        return blocks
 
     def _block(self, now_s: float) -> bytes:
         while len(self._buffer) < BLOCK_BYTES:
@@ -185,8 +188,8 @@ class Timeline:
             return bytes(duration_ms * BYTES_PER_MS)
         begin, end = self._made_up_ms, self._made_up_ms + duration_ms
         self._made_up_ms = end
-        self.shares.add("concealed", duration_ms)
         samples = np.frombuffer(self._decoder.conceal(duration_ms), dtype="<i2")
+        self.shares.add("silent" if is_silent(samples.astype(np.float32)) else "concealed", duration_ms)
         ramp = np.linspace(1 - begin / CONCEAL_MAX_MS, max(0.0, 1 - end / CONCEAL_MAX_MS), samples.size)
         return (samples * ramp).astype("<i2").tobytes()
 

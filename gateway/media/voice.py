@@ -1,7 +1,7 @@
 """The model's voice on its way out: from the playout to packets, one every 20 ms.
 
 Owns the beat's work: take, encode, hand over. It must not know the model's leg, sockets or RTP headers.
-**Invariant: RTP time follows the clock, also through silence, in which nothing is sent.**
+**Invariant: RTP time follows the clock, also through silence, of which only the beginning is sent.**
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from gateway.media.playout import CHUNK_MS, RATE_HZ, Playout
 RTP_HZ = 48_000  # of Opus, whatever the encoder's rate (RFC 7587 §4.1)
 TICK_RTP = RTP_HZ * CHUNK_MS // 1000
 QUIET_TICKS = 25  # half a second without sound is the end of speaking, not a gap in it
+# An Opus packet of nothing but its TOC (RFC 6716 §3.1: wideband SILK, 20 ms, mono): "nothing is said now". Without it a
+# browser takes the silence for loss, and makes up sound for it; and the loss of the last words would never be noticed.
+SILENCE = b"\x48"
+SILENCE_TICKS = 3  # one of them arrives
 LOSS_MAX_PERCENT = 30  # more redundancy than this leaves too few bits for the words
 LOSSY_PERCENT = 5
 LOSSY_BITRATE_BPS = 40_000  # room for the redundancy
@@ -39,8 +43,10 @@ class Voice:
         self._rtp_time += missed * TICK_RTP
         pcm = self._playout.take()
         if pcm is None:
-            self._was_silent = True
             self._quiet_ticks += 1
+            if not self._was_silent:
+                self._send(SILENCE, self._rtp_time, False)
+                self._was_silent = self._quiet_ticks >= SILENCE_TICKS
             if self._playout.complete or self._quiet_ticks >= QUIET_TICKS:
                 self._change(False)
         else:

@@ -96,3 +96,15 @@ def loudest(sound: Samples, rate_hz: int, length_s: float, around_hz: float) -> 
         if np.mean(block**2) > 1e-5 and share > best[1]:
             best = (at / rate_hz, share)
     return best
+
+
+def aligned(needle: Samples, haystack: Samples, rate_hz: int) -> Samples:
+    """The piece of the haystack, as long as the needle, that lies best under it, to the sample."""
+    around = int(find(needle, haystack, rate_hz).offset_s * rate_hz)
+    slack = rate_hz // 20  # the envelope tells the place to a few steps of 10 ms
+    begin = max(0, around - slack)
+    window = haystack[begin : around + needle.size + slack]
+    if window.size < needle.size:
+        window = np.pad(window, (0, needle.size - window.size))
+    at = int(np.argmax(np.abs(correlate(window, needle, mode="valid"))))
+    return window[at : at + needle.size]

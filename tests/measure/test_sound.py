@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.measure.sound import find, loudest, pitch_hz, read_wav, resample, stretch
+from tests.measure.sound import aligned, find, loudest, pitch_hz, read_wav, resample, stretch
 
 RATE_HZ = 16_000
 SPEECH = read_wav(Path(__file__).parents[1] / "corpus/speech/question.wav", RATE_HZ)
@@ -54,3 +54,9 @@ def test_pitch_and_tones_are_found() -> None:
     assert 0.95 < at_s < 1.2
     assert share > 0.8
     assert loudest(padded(SPEECH, 1.0), RATE_HZ, 0.08, 3333)[1] < 0.8
+
+
+def test_a_piece_is_cut_out_to_the_sample() -> None:
+    """Also when it lies between two steps of the envelope, and is turned over."""
+    line = padded(-SPEECH, 1.00731)
+    assert np.corrcoef(aligned(SPEECH, line, RATE_HZ), -SPEECH)[0, 1] > 0.999
