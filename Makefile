@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network docs constraints format clean
 
 help:  ## Say what can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/gateway: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ...")'
@@ -58,6 +58,9 @@ bench-faults: $(VENV)/.dev  ## What each fault of the Gemini leg costs
 
 bench-tools: $(VENV)/.dev  ## What a function call costs
 	$(BIN)/python -m bench.tools
+
+bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromium; half an hour
+	$(BIN)/python -m bench.network --report docs/network.md
 
 docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md

@@ -182,7 +182,7 @@ class Settings(BaseSettings):
     )
     audio_redundancy: bool = Field(
         True,
-        description="Ask browsers to send each packet of speech twice (RED): 32 kbit/s more, and a lost packet is there"
+        description="Ask browsers to send each packet of speech twice (RED): 40 kbit/s more, and a lost packet is there"
         " 20 ms later instead of a round trip.",
     )
     connect_timeout_s: float = Field(

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-# 32 kbit/s mono carries wideband speech with room for in-band FEC.
-OPUS_PARAMETERS = "minptime=10;useinbandfec=1;stereo=0;maxaveragebitrate=32000"
+# 40 kbit/s mono carry wideband speech, and in them the coarse copy of the frame before (LBRR) that loss calls for.
+OPUS_PARAMETERS = "minptime=10;useinbandfec=1;stereo=0;maxaveragebitrate=40000"
 # What 512 px at 3 fps needs twice over; a sender that does not follow our page's limits is held to this.
 VIDEO_AS_KBPS = 600
 

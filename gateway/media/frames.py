@@ -7,6 +7,7 @@ must not know decoders, sockets or clocks: times are arguments.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Codec = Literal["vp8", "h264"]
 
 HOLE_MAX_S = 0.3  # a repetition that takes longer than a camera's frame is not waited for; a key frame is asked for
 RETRY_S = 0.04
+TAIL_S = 0.06  # a frame leaves a browser in one go: when its end has not come by then, it is lost
 WAITING_MAX = 1024  # packets: a key frame of 1080p has 200
 MISSING_MAX = 128
 PLI_LEAST_S = 0.5
@@ -50,6 +52,7 @@ class Frames:
         self._sequences = Unwrapper()
         self._waiting: dict[int, tuple[Packet, Codec]] = {}
         self._missing: dict[int, _Missing] = {}
+        self._open_s: float | None = None  # when the newest packet came, if its frame goes on after it
         self._next: int | None = None  # where the next frame begins; None: at a key frame
         self._pli_s: float | None = None
         self._pli_wait_s = PLI_LEAST_S
@@ -70,16 +73,15 @@ class Frames:
         if self._next is not None and number < self._next:
             return []
         self._missing.pop(number, None)
+        if before is None or number > before:
+            self._open_s = None if packet.marker else now_s
         if before is not None and number > before + 1:
             if number - before > MISSING_MAX:
                 self.broken()
             else:
                 for lost in range(before + 1, number):
                     self._missing[lost] = _Missing(now_s)
-        if packet.payload:
-            self._waiting[number] = packet, codec
-        elif self._next == number:  # padding has a number of its own
-            self._next += 1
+        self._waiting[number] = packet, codec
         if len(self._waiting) > WAITING_MAX:
             self.broken()
         return self._whole(now_s)
@@ -102,6 +104,10 @@ class Frames:
 
     def requests(self, now_s: float, rtt_s: float) -> list[int]:
         """Sequence numbers to ask for now."""
+        if self._open_s is not None and now_s - self._open_s > TAIL_S and self._sequences.newest is not None:
+            # No later packet tells of this loss before the next frame, which may be a second away.
+            self._missing.setdefault(self._sequences.newest + 1, _Missing(math.inf))  # it may not exist
+            self._open_s = None
         due = [
             number
             for number, missing in self._missing.items()
@@ -136,13 +142,18 @@ class Frames:
             self._missing = {number: one for number, one in self._missing.items() if number >= self._next}
             self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
         found = []
-        while (frame := self._frame_at(self._next, now_s)) is not None:
+        while True:
+            while self._next in self._waiting and not self._waiting[self._next][0].payload:
+                del self._waiting[self._next]  # padding has a number of its own
+                self._next += 1
+            frame = self._frame_at(self._next, now_s)
+            if frame is None:
+                return found
             coded, self._next = frame
             if coded is None:
                 self.broken()
-                break
+                return found
             found.append(coded)
-        return found
 
     def _newest_key(self) -> int | None:
         keys = [number for number, (packet, codec) in self._waiting.items() if begins_key_frame(packet.payload, codec)]

@@ -69,4 +69,4 @@ class Sampler:
     def wish_fps(self, now_s: float) -> float:
         """How often the camera should send: more often than frames are taken, so that motion is noticed soon."""
         still = now_s - self._moved_s > STILL_S
-        return max(self._fps_min, self._fps_max / 2) if still else self._fps_max
+        return min(self._fps_max, 2 * self._fps_min) if still else self._fps_max

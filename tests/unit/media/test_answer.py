@@ -26,7 +26,7 @@ c=IN IP4 0.0.0.0
 a=mid:0
 a=rtpmap:111 opus/48000/2
 a=rtcp-fb:111 nack
-a=fmtp:111 minptime=10;useinbandfec=1;stereo=0;maxaveragebitrate=32000
+a=fmtp:111 minptime=10;useinbandfec=1;stereo=0;maxaveragebitrate=40000
 a=candidate:1 1 udp 2130706431 192.0.2.2 40000 typ host
 m=video 9 UDP/TLS/RTP/SAVPF 96
 c=IN IP4 0.0.0.0
