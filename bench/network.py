@@ -118,20 +118,20 @@ HEAD = """# The network table
 
 By `make bench-network`: Chromium through the impairing relay (`gateway.impair`), against the simulator. {date}, commit
 {commit}, {machine}. Unless a row says otherwise the way is 30 ms ± 15 ms in each direction (60 ms round trip), and both
-directions lose, reorder and delay. Each row says the sentence {times} times; *aiortc* is a plain bridge (`bench/stock.py`)
-under the same conditions.
+directions lose, reorder and delay. Each row says the sentence {times} times; *aiortc* is a plain bridge
+(`bench/stock.py`) under the same conditions.
 
 - *join*: seconds from the tap on Start, with the opening of the devices, until media flows.
 - *length*: what the model heard, in % of the time that passed.
-- *likeness*: correlation of the envelopes of what was said and what the model heard. *STOI*: against the source file; the
-  row *clean* shows what Chromium's own noise suppression and gain control take from it.
+- *likeness*: correlation of the envelopes of what was said and what the model heard.
+- *STOI*: against the source file; the row *clean* shows what Chromium's own noise suppression and gain control take.
 - *shares*: of the sound, in %: {shares}.
-- *delay*: median and 95th percentile in ms, from the earliest that a piece of sound could have arrived until it is handed
-  on; the way itself is not in it, the grouping to messages of 40 ms is.
+- *delay*: median and 95th percentile in ms, from the earliest that a piece of sound could have arrived until it is
+  handed on; the way itself is not in it, the grouping to messages of 40 ms is.
 - *voice*: of the model's voice, what the browser had to make up, in %, by its own statistics.
 - *freeze*: the longest time between two pictures for the model, in seconds; 1.0 is what a still camera has.
-- *again*: seconds without speech for the model, less the blackout itself. *change of address*: the browser's NAT forgets
-  it. *another network*: the way is gone for good, and the page is told by the event `online`.
+- *again*: seconds without speech for the model, less the blackout itself. *change of address*: the browser's NAT
+  forgets it. *another network*: the way is gone for good, and the page is told by the event `online`.
 
 | network | | join | length | likeness | STOI | shares | delay | voice | freeze | again |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -12,6 +12,7 @@ import itertools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -27,6 +28,8 @@ PACKET_TICKS = 960
 OPUS, RED = 111, 63
 SSRC = 7
 BEGIN_S = 100.0  # clocks do not begin at 0
+TAIL_S = 0.3
+BEAT_OFFSET_S = 0.0071  # nor with the packets
 
 
 @dataclass
@@ -83,55 +86,63 @@ class Phone:
         self.heard = Heard()
         up = up if up is not None else Conditions()
         down = down if down is not None else up
-        self._up, self._down = Impairment(up, seed), Impairment(down, seed + 1)
+        self.up, self.down = Impairment(up, seed), Impairment(down, seed + 1)
         self.rtt_s = (up.delay_ms + down.delay_ms) / 1000
+        self.uplink = AudioUplink(self._audio, lambda: self.heard.pauses.append(self._now_s), lambda *_: None)
         self._red = red
         self._now_s = 0.0
-        self.uplink = AudioUplink(self._audio, lambda: self.heard.pauses.append(self._now_s), lambda *_: None)
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._answered: dict[int, float] = {}
 
     def run(self, seconds: float | None = None, look: Callable[[float], None] | None = None) -> Heard:
         """Send everything and listen to its end; `look` is called at each beat with the time."""
-        order = itertools.count()
-        queue: list[tuple[float, int, str, Packet | list[int]]] = []
         by_sequence = {}
         for at_s, packet in self.sent:
-            heapq.heappush(queue, (at_s, next(order), "send", packet))
+            self._at(at_s, partial(self._send, packet))
             by_sequence[packet.sequence] = packet
-        end_s = seconds if seconds is not None else self.sent[-1][0] + 1.0
-        for beat in range(int(end_s / PACKET_S)):
-            heapq.heappush(queue, (beat * PACKET_S + 0.0071, next(order), "beat", []))
-        answered: dict[int, float] = {}
-        packets = self.uplink.packets
-        packets.rtt_s = max(self.rtt_s, 0.001)
-        while queue and queue[0][0] < end_s:
-            now_s, _, what, thing = heapq.heappop(queue)
-            self._now_s = now_s
-            asks = False
-            if what in ("send", "again"):
-                assert isinstance(thing, Packet)
-                for at_s in self._up.deliveries(100, now_s):
-                    heapq.heappush(queue, (at_s, next(order), "arrive", thing))
-            elif what == "arrive":
-                assert isinstance(thing, Packet)
-                self.uplink.push(thing, BEGIN_S + now_s, is_red=self._red)
-                asks = True
-            elif what == "beat":
-                self.uplink.tick(BEGIN_S + now_s)
-                if look is not None:
-                    look(now_s)
-                asks = True
-            elif what == "nack":
-                for sequence in thing:
-                    if now_s - answered.get(sequence, -1.0) >= self.rtt_s and sequence in by_sequence:
-                        answered[sequence] = now_s
-                        self.heard.resent += 1
-                        heapq.heappush(queue, (now_s, next(order), "again", by_sequence[sequence]))
-            if asks and (lost := packets.requests(BEGIN_S + now_s)):
-                self.heard.asked += len(lost)
-                for at_s in self._down.deliveries(60, now_s):
-                    heapq.heappush(queue, (at_s, next(order), "nack", [one % SEQUENCES for one in lost]))
-            self.heard.most_waiting = max(self.heard.most_waiting, len(packets._waiting) + len(packets._missing))
+        self._by_sequence = by_sequence
+        self._look = look
+        self.uplink.packets.rtt_s = max(self.rtt_s, 0.001)
+        end_s = seconds if seconds is not None else self.sent[-1][0] + TAIL_S
+        self._beat(BEAT_OFFSET_S)
+        while self._queue and self._queue[0][0] < end_s:
+            self._now_s, _, happens = heapq.heappop(self._queue)
+            happens()
         return self.heard
+
+    def _at(self, at_s: float, happens: Callable[[], None]) -> None:
+        heapq.heappush(self._queue, (at_s, next(self._order), happens))
+
+    def _send(self, packet: Packet) -> None:
+        for at_s in self.up.deliveries(100, self._now_s):
+            self._at(at_s, partial(self._arrive, packet))
+
+    def _arrive(self, packet: Packet) -> None:
+        self.uplink.push(packet, BEGIN_S + self._now_s, is_red=self._red)
+        self._ask()
+
+    def _beat(self, at_s: float) -> None:
+        self.uplink.tick(BEGIN_S + self._now_s)
+        if self._look is not None:
+            self._look(self._now_s)
+        self._ask()
+        self._at(at_s + PACKET_S, partial(self._beat, at_s + PACKET_S))
+
+    def _ask(self) -> None:
+        packets = self.uplink.packets
+        lost = packets.requests(BEGIN_S + self._now_s)
+        self.heard.asked += len(lost)
+        self.heard.most_waiting = max(self.heard.most_waiting, len(packets._waiting) + len(packets._missing))
+        for at_s in self.down.deliveries(60, self._now_s) if lost else ():
+            self._at(at_s, partial(self._answer, [sequence % SEQUENCES for sequence in lost]))
+
+    def _answer(self, sequences: list[int]) -> None:
+        for sequence in sequences:
+            if self._now_s - self._answered.get(sequence, -1.0) >= self.rtt_s and sequence in self._by_sequence:
+                self._answered[sequence] = self._now_s
+                self.heard.resent += 1
+                self._send(self._by_sequence[sequence])
 
     def _audio(self, pcm: bytes) -> None:
         if self.heard.first_s is None:

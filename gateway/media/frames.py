@@ -141,7 +141,7 @@ class Frames:
             self._waiting = {number: one for number, one in self._waiting.items() if number >= self._next}
             self._missing = {number: one for number, one in self._missing.items() if number >= self._next}
             self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
-        found = []
+        found: list[CodedFrame] = []
         while True:
             while self._next in self._waiting and not self._waiting[self._next][0].payload:
                 del self._waiting[self._next]  # padding has a number of its own

@@ -95,9 +95,10 @@ class Reorder:
 
     def push(self, packet: Packet, now_s: float, *, red: bool = False) -> Source | None:
         """Take in a packet and tell how it came; None when it was known already. `red` marks a redundant copy."""
-        if packet.ssrc != self._ssrc:
+        is_new = packet.ssrc != self._ssrc
+        if is_new:
             self._restart_sequences(packet.ssrc)
-        position = self._position(packet.timestamp, now_s)
+        position = self._position(packet.timestamp, now_s, is_new=is_new)
         number = self._number(packet.sequence, now_s)
         if number in self._recent:
             self.duplicates += not red
@@ -149,6 +150,8 @@ class Reorder:
             for index, lost in enumerate(range(before + 1, number), start=1):
                 if lost >= first:
                     self._missing[lost] = _Missing(now_s, position + index * self._packet_ticks)
+            while len(self._missing) > BUFFER_MAX:
+                del self._missing[next(iter(self._missing))]
         elif number < before - MISSING_MAX * 20 and now_s - self._newest_s > STRAY_S:
             ssrc = self._ssrc or 0
             self._restart_sequences(ssrc)
@@ -160,8 +163,9 @@ class Reorder:
         if len(self._recent) > 2 * BUFFER_MAX:
             del self._recent[next(iter(self._recent))]
 
-    def _position(self, timestamp: int, now_s: float) -> int:
-        """Where a timestamp is on the line. A restart of the sender's clock goes on where the line is by our clock."""
+    def _position(self, timestamp: int, now_s: float, *, is_new: bool) -> int:
+        """Where a timestamp is on the line. A new stream, or a restart of the sender's clock, goes on where the line is
+        by our clock."""
         if self._base_s is None:
             self._shift = TIMES - timestamp
             self._base_s = now_s - TIMES / CLOCK_HZ
@@ -170,8 +174,8 @@ class Reorder:
             return TIMES
         expected = round((now_s - self._base_s) * CLOCK_HZ)
         off = (timestamp + self._shift - expected + TIMES // 2) % TIMES - TIMES // 2
-        if abs(off) > JUMP_S * CLOCK_HZ:
-            self.restarts += 1
+        if is_new or abs(off) > JUMP_S * CLOCK_HZ:
+            self.restarts += not is_new
             self._shift += -off
             off = 0
         return expected + off
@@ -236,7 +240,8 @@ class Reorder:
         due, over = [], []
         for number, missing in self._missing.items():
             too_late_s = self.lag_s(missing.position, now_s) + self.rtt_s / 2 - TARGET_MAX_S
-            if missing.position < self._played or too_late_s > 0 or missing.tries >= TRIES_MAX:
+            # Also what is over is asked for: when it comes tells whether a longer wait would be worth its while.
+            if too_late_s > 0 or missing.tries >= (TRIES_MAX if missing.position >= self._played else 1):
                 over.append(number)
             elif missing.asked_s is None:
                 overtaken = (self._sequences.newest or 0) - number

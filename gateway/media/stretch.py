@@ -2,7 +2,7 @@
 
 Owns where a cut is not heard: one period of the voice (2.5 to 10 ms, 100 to 400 Hz) is left out or repeated, with an
 overlap. It must not know why.
-**Invariant: the length changes by one period or not at all; the ends stay as they were, so that pieces join.**
+**Invariant: the length changes by one period or not at all; the first and the last sample stay, so that pieces join.**
 """
 
 from __future__ import annotations

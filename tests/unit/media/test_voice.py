@@ -6,7 +6,7 @@ import numpy as np
 
 from gateway.media.opus import OpusDecoder
 from gateway.media.playout import CHUNK_MS, RATE_HZ, Playout
-from gateway.media.voice import TICK_RTP, Voice
+from gateway.media.voice import SILENCE, SILENCE_TICKS, TICK_RTP, Voice
 
 SECOND = (8000 * np.sin(2 * np.pi * 300 * np.arange(RATE_HZ) / RATE_HZ)).astype("<i2").tobytes()
 INTERRUPTION_MAX_MS = 60
@@ -47,21 +47,28 @@ def test_an_interruption_is_silent_within_60_ms() -> None:
     line = Line()
     line.playout.push(SECOND * 3)
     line.beats(10)
-    before = len(line.packets)
+    line.packets.clear()
     line.playout.flush()
     line.beats(30)
-    assert (len(line.packets) - before) * CHUNK_MS <= INTERRUPTION_MAX_MS
+    sounding = [payload for payload, *_ in line.packets if payload != SILENCE]
+    assert len(sounding) * CHUNK_MS <= INTERRUPTION_MAX_MS
     assert line.told == [True, False]
 
 
-def test_silence_is_not_sent() -> None:
-    """When the answer is over no packet follows, and the end of speaking is told once."""
+def test_of_silence_only_the_beginning_is_sent() -> None:
+    """When the answer is over, packets that say so follow and then none; the end of speaking is told once."""
     line = Line()
     line.playout.push(SECOND[: len(SECOND) // 10])
     line.playout.end_of_speech()
     line.beats(40)
-    assert len(line.packets) == 5
+    assert len(line.packets) == 5 + SILENCE_TICKS
+    assert [payload for payload, *_ in line.packets[5:]] == [SILENCE] * SILENCE_TICKS
     assert line.told == [True, False]
+
+
+def test_the_packet_of_silence_is_opus() -> None:
+    """A decoder takes it for 20 ms in which nothing was sent."""
+    assert len(OpusDecoder(16_000).decode(SILENCE)) == 16_000 * CHUNK_MS // 1000 * 2
 
 
 def test_a_stall_is_skipped_and_not_sent_in_a_burst() -> None:
