@@ -57,7 +57,7 @@ async def test_bad_input_is_refused_in_words_and_the_gateway_goes_on(
 
 @pytest.mark.parametrize("offer", [path.read_bytes() for path in GOOD], ids=[path.stem for path in GOOD])
 async def test_offers_of_real_clients_get_an_answer_made_for_bad_networks(client: TestClient, offer: bytes) -> None:
-    """Opus only, with FEC and retransmission and without DTX; video is received and bounded; no section is lost."""
+    """Opus only, with FEC, retransmission, RED where offered, and no DTX; video is bounded; no section is lost."""
     response = await client.post("/v1/sessions", data=offer, headers=SDP)
     answer = await response.text()
     assert response.status == 201, answer
@@ -66,7 +66,10 @@ async def test_offers_of_real_clients_get_an_answer_made_for_bad_networks(client
     sections = [line for line in lines if line.startswith("m=")]
     assert len(sections) == offer.count(b"m=audio") + offer.count(b"m=video") + offer.count(b"m=application")
     audio = answer[answer.index("m=audio") :].partition("m=video")[0]
-    (opus,) = [line.partition(":")[2].split()[0] for line in audio.split("\r\n") if line.startswith("a=rtpmap:")]
+    names = {name: number for number, name in re.findall(r"(?m)^a=rtpmap:(\d+) ([^/]+)/48000/2", audio)}
+    assert list(names) == (["red", "opus"] if b" red/48000" in offer else ["opus"])
+    assert re.findall(r"(?m)^m=audio \d+ \S+ (.*)\r$", audio)[0].split() == list(names.values())
+    opus = names["opus"]
     assert f"a=rtcp-fb:{opus} nack\r\n" in audio
     assert "useinbandfec=1" in audio
     assert "usedtx" not in answer
