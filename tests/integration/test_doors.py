@@ -87,7 +87,7 @@ async def test_trickled_candidates_are_taken(client: TestClient) -> None:
     """In every form clients send, without If-Match; a bad one is refused and the call lives."""
     async with Caller(client) as caller, caller.events() as socket:
         for name, anyones in FRAGMENTS.items():
-            fragment = re.sub(rb"(?m)^(a=ice-ufrag:).*$", rb"\1" + caller.ufrag.encode(), anyones)
+            fragment = re.sub(rb"(?m)^(a=ice-ufrag:).*$", rb"\g<1>" + caller.ufrag.encode(), anyones)
             response = await client.patch(caller.location, data=fragment, headers=FRAGMENT)
             assert response.status == (204 if name.startswith("good") else 400), name
         wrong_type = await client.patch(caller.location, data=b"a=end-of-candidates", headers=SDP)
