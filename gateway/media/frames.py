@@ -76,7 +76,7 @@ class Frames:
         if before is None or number > before:
             self._open_s = None if packet.marker else now_s
         if before is not None and number > before + 1:
-            if number - before > MISSING_MAX:
+            if number - before + len(self._missing) > MISSING_MAX:
                 self.broken()
             else:
                 for lost in range(before + 1, number):
@@ -97,7 +97,7 @@ class Frames:
         """Give up a hole that is too old."""
         if any(now_s - missing.since_s > HOLE_MAX_S for missing in self._missing.values()):
             newest_key = None if self._next is None else self._newest_key()
-            waiting = self._waiting
+            waiting = dict(self._waiting)
             self.broken()
             if newest_key is not None:  # one that has come meanwhile makes the hole unimportant
                 self._waiting = {number: one for number, one in waiting.items() if number >= newest_key}

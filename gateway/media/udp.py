@@ -32,7 +32,8 @@ ADDRESSES_MAX = 32  # of one call; a phone has a dozen candidates
 STUN_KINDS = range(4)  # RFC 7983 §7: the first byte
 MEDIA_KINDS = (*range(20, 64), *range(128, 192))
 STUN_HEADER_BYTES = 20
-STUN_COOKIE = 0x2112A442
+STUN_COOKIE = b"\x21\x12\xa4\x42"  # RFC 8489 §5
+BINDING_REQUEST = b"\x00\x01"
 
 
 class UdpPort:
@@ -127,9 +128,11 @@ class UdpPort:
             self._drop("kind")
 
     def _stun(self, data: bytes, address: Address, at: _Socket) -> None:
+        if len(data) < STUN_HEADER_BYTES or data[4:8] != STUN_COOKIE:
+            self._drop("stun")
+            return
         call = self._by_address.get(address)
-        is_request = len(data) >= STUN_HEADER_BYTES and data[:2] == b"\x00\x01"
-        if is_request:
+        if data[:2] == BINDING_REQUEST:
             call = self._by_ufrag.get(_username(data).partition(":")[0], None)
         elif call is None:
             call = self._asking(data)
@@ -183,8 +186,6 @@ class _Socket(asyncio.DatagramProtocol):
 def _username(data: bytes) -> str:
     """USERNAME of a STUN message, without a full parse; empty when there is none (RFC 8489 §14.3)."""
     offset, end = STUN_HEADER_BYTES, len(data)
-    if struct.unpack_from("!I", data, 4)[0] != STUN_COOKIE:
-        return ""
     while offset + 4 <= end:
         kind, length = struct.unpack_from("!HH", data, offset)
         if kind == stun.ATTRIBUTES_BY_NAME["USERNAME"][0]:

@@ -125,3 +125,34 @@ def test_every_sample_is_played_or_dropped(steps: list[bytes | str]) -> None:
             playout.take()
     samples_ms = 1000 / RATE_HZ
     assert abs(playout.played_ms + dropped + playout.queued_ms - pushed * samples_ms) < samples_ms / 2
+
+
+def test_what_nobody_heard_is_played_again() -> None:
+    """The chunks of the last so many ms, in order, and then what was still to come; the playhead goes back with it."""
+    playout = Playout()
+    speech = b"".join(bytes([index, 0]) * 480 for index in range(1, 21))
+    playout.push(speech)
+    playout.end_of_speech()
+    first = [playout.take() for _ in range(10)]
+    assert playout.rewind(100) == 100
+    assert playout.played_ms == 100
+    rest = [playout.take() for _ in range(15)]
+    assert b"".join(chunk for chunk in (*first[:5], *rest) if chunk is not None) == speech
+    assert playout.take() is None
+
+
+def test_only_what_was_played_then_is_played_again() -> None:
+    """Silence in between is not made up for, what was flushed stays so, and nothing is played a third time."""
+    playout = Playout()
+    playout.push(b"\1\0" * 480)
+    playout.end_of_speech()
+    assert playout.take() is not None
+    for _ in range(50):
+        assert playout.take() is None
+    assert playout.rewind(500) == 0
+    playout.push(b"\1\0" * 480 * 8)
+    for _ in range(4):
+        playout.take()
+    playout.flush()
+    assert playout.rewind(1000) == 0
+    assert playout.rewind(1000) == 0

@@ -77,3 +77,17 @@ def test_the_rate_is_never_above_the_most(gaps_s: list[float], moves: bool) -> N
     for first in range(len(taken)):
         for last in range(first, len(taken)):
             assert last - first + 1 <= 3.0 * (taken[last] - taken[first]) + 2
+
+
+def test_a_still_camera_may_send_less_often_and_a_moving_one_not() -> None:
+    """The wish falls after ten seconds without motion, to twice what is taken, and rises with the first motion."""
+    sampler = Sampler(1.0, 3.0)
+    for index in range(30):
+        sampler.take(moving(index), index / 3)
+    assert sampler.wish_fps(10.0) == 3.0
+    for index in range(30, 70):
+        sampler.take(STILL, index / 3)
+    assert sampler.wish_fps(19.0) == 3.0
+    assert sampler.wish_fps(23.0) == 2.0
+    sampler.take(moving(2), 23.5)
+    assert sampler.wish_fps(23.5) == 3.0
