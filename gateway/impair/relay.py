@@ -23,7 +23,7 @@ class Relay:
     def __init__(self, up: Conditions, down: Conditions | None = None, seed: int = 1) -> None:
         self.up = Impairment(up, seed)
         self.down = Impairment(down if down is not None else up, seed + 1)
-        self._gateway: Address = ("127.0.0.1", 0)
+        self.gateway: Address = ("127.0.0.1", 0)
         self._front: asyncio.DatagramTransport | None = None
         self._backs: dict[Address, asyncio.DatagramTransport] = {}
         self._opening: dict[Address, list[bytes]] = {}
@@ -39,7 +39,7 @@ class Relay:
 
     async def open(self, gateway: Address, host: str = "127.0.0.1") -> None:
         """Begin; `host` is an address that the browser can reach."""
-        self._gateway = gateway
+        self.gateway = gateway
         self._host = host
         loop = asyncio.get_running_loop()
         self._began_s = loop.time()
@@ -75,6 +75,11 @@ class Relay:
             transport.close()
         self._backs.clear()
 
+    def inject(self, data: bytes) -> None:
+        """Send something to the gateway as if the browser had."""
+        for transport in self._backs.values():
+            transport.sendto(data, self.gateway)
+
     def rewrite(self, sdp: str) -> str:
         """The gateway's description, with the relay as its only candidate."""
         candidate = f"a=candidate:1 1 udp 2130706431 {self._host} {self.port} typ host"
@@ -92,7 +97,7 @@ class Relay:
 
     def _to_gateway(self, data: bytes, browser: Address) -> None:
         if browser in self._backs:
-            self._backs[browser].sendto(data, self._gateway)
+            self._backs[browser].sendto(data, self.gateway)
         elif browser in self._opening:
             self._opening[browser].append(data)
         else:
@@ -136,3 +141,9 @@ class _Socket(asyncio.DatagramProtocol):
 def without_candidates(sdp: str) -> str:
     """A browser's description or fragment that tells no address: it is met through the relay only."""
     return re.sub(r"(?m)^a=candidate:.*\r?\n", "", sdp)
+
+
+def host_candidate(sdp: str) -> Address | None:
+    """Address and port of the first host candidate of a description: what to `open` a relay to."""
+    found = re.search(r"(?im)^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", sdp)
+    return (found[1], int(found[2])) if found else None

@@ -6,11 +6,10 @@ import re
 
 from playwright.async_api import Page, Route
 
-from gateway.impair import Conditions, Relay, without_candidates
+from gateway.impair import Conditions, Relay, host_candidate, without_candidates
 from gateway.media.aiortc_internals import host_addresses
 
 DESCRIPTIONS = re.compile(r"/v1/sessions(/[^/]+(/peer)?)?$")
-CANDIDATE = re.compile(r"(?im)^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host")
 
 
 class Way:
@@ -18,7 +17,6 @@ class Way:
 
     def __init__(self, up: Conditions, down: Conditions | None = None, seed: int = 1) -> None:
         self.relay = Relay(up, down, seed)
-        self._gateway: tuple[str, int] | None = None
         self._used: list[Relay] = []
 
     async def open(self, page: Page) -> None:
@@ -42,8 +40,8 @@ class Way:
             await route.fulfill(response=response)
             return
         text = await response.text()
-        found = CANDIDATE.search(text)
-        if found and self.relay not in self._used:
+        gateway = host_candidate(text)
+        if gateway and self.relay not in self._used:
             self._used.append(self.relay)
-            await self.relay.open((found[1], int(found[2])), host_addresses()[0])
-        await route.fulfill(response=response, body=self.relay.rewrite(text) if found else text)
+            await self.relay.open(gateway, host_addresses()[0])
+        await route.fulfill(response=response, body=self.relay.rewrite(text) if gateway else text)

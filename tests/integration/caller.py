@@ -13,6 +13,8 @@ import numpy as np
 from aiohttp.test_utils import TestClient
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 
+from gateway.impair import Relay, host_candidate, without_candidates
+
 RATE_HZ = 48_000
 TONE_HZ = 440.0
 
@@ -34,14 +36,22 @@ class Tone(AudioStreamTrack):
 class Caller:
     """One call: `async with Caller(client) as caller`, which has then an answer and, soon, media.
 
-    `join` is the location of a session to give a new peer instead of starting one.
+    `join` is the location of a session to give a new peer instead of starting one; `relay` is the only way to the
+    gateway, when there is one.
     """
 
     def __init__(
-        self, client: TestClient, *, video: bool = False, silent: bool = False, join: str | None = None
+        self,
+        client: TestClient,
+        *,
+        video: bool = False,
+        silent: bool = False,
+        join: str | None = None,
+        relay: Relay | None = None,
     ) -> None:
         self._client = client
         self._join = join
+        self._relay = relay
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.pc.addTrack(AudioStreamTrack() if silent else Tone())
         if video:
@@ -62,14 +72,20 @@ class Caller:
 
     async def __aenter__(self) -> Caller:
         await self.pc.setLocalDescription(await self.pc.createOffer())
+        offer = self.pc.localDescription.sdp
         response = await self._client.post(
             f"{self._join}/peer" if self._join else "/v1/sessions",
-            data=self.pc.localDescription.sdp,
+            data=without_candidates(offer) if self._relay else offer,
             headers={"Content-Type": "application/sdp"},
         )
         answer = await response.text()
         assert response.status == 201, answer
         self.location = self._join or response.headers["Location"]
+        if self._relay is not None:
+            gateway = host_candidate(answer)
+            assert gateway is not None
+            await self._relay.open(gateway)
+            answer = self._relay.rewrite(answer)
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         return self
 

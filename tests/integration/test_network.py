@@ -1,0 +1,66 @@
+"""A call in a hostile network."""
+
+import asyncio
+import random
+import socket
+import struct
+
+from aiohttp.test_utils import TestClient
+
+from gateway.impair import Conditions, Relay
+from gateway.simulator import Simulator
+from tests.integration.caller import Caller
+from tests.integration.test_session import condition
+
+HOSTILE = 100_000
+COOKIE = b"\x21\x12\xa4\x42"
+
+
+def hostile(chance: random.Random, ufrag: str) -> bytes:
+    """Anything but a datagram of the call: what ended calls of aiortc, noise, and false checks with the right name."""
+    kind = chance.randrange(6)
+    if kind == 0:
+        return b""
+    if kind == 1:
+        return bytes([chance.randrange(0x80, 0xC0)]) + bytes(chance.randrange(1500, 9000))
+    if kind == 2:
+        return chance.randbytes(chance.randrange(1, 200))
+    if kind == 3:
+        return bytes([chance.randrange(0x80, 0xC0)]) + chance.randbytes(chance.randrange(11, 1400))
+    if kind == 4:
+        body = chance.randbytes(chance.randrange(60))
+        return struct.pack("!HH", chance.choice((1, 0x101, 0x111)), len(body)) + COOKIE + chance.randbytes(12) + body
+    name = f"{ufrag}:nobody".encode()
+    name += bytes(-len(name) % 4)
+    body = struct.pack("!HH", 6, len(name)) + name + struct.pack("!HH", 8, 20) + chance.randbytes(20)
+    return struct.pack("!HH", 1, len(body)) + COOKIE + chance.randbytes(12) + body
+
+
+async def test_a_hundred_thousand_hostile_datagrams_do_nothing_to_a_call(
+    client: TestClient, simulator: Simulator
+) -> None:
+    """From strangers and from the caller's own address: they are counted, and speech goes on."""
+    relay, chance = Relay(Conditions()), random.Random(3)
+    async with Caller(client, relay=relay) as caller:
+        await condition(lambda: simulator.connections and len(simulator.connections[0].audio) > 32_000)
+        ufrag = caller.pc.remoteDescription.sdp.partition("a=ice-ufrag:")[2].split()[0]
+        gateway = relay.gateway
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for index in range(HOSTILE):
+            data = hostile(chance, ufrag)
+            if index % 2:
+                stranger.sendto(data, gateway)
+            else:
+                relay.inject(data)
+            await asyncio.sleep(0)  # the gateway reads one at a time; else the kernel would drop most
+        stranger.close()
+        before = len(simulator.connections[0].audio)
+        await condition(lambda: len(simulator.connections[0].audio) > before + 3 * 32_000)
+        metrics = await (await client.get("/metrics")).text()
+        dropped = sum(
+            float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("gateway_udp_dropped_total{")
+        )
+        assert dropped > HOSTILE / 4, "the kernel may have dropped some, and the plane counts for itself"
+        assert await caller.end() == 204
+    relay.close()
+    assert len(simulator.connections) == 1
