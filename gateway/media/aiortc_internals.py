@@ -142,6 +142,12 @@ class IceLeg:
             return None
         return self._dtls._rx_srtp, self._dtls._tx_srtp
 
+    @property
+    def remote(self) -> Address | None:
+        """Where the browser is at the moment, as far as is agreed."""
+        pair: CandidatePair | None = self._connection._nominated.get(1)
+        return None if pair is None else pair.remote_addr
+
     def send(self, datagram: bytes) -> bool:
         """Send to where the browser is at the moment; False when that is not known."""
         pair: CandidatePair | None = self._connection._nominated.get(1)

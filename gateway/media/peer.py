@@ -55,6 +55,8 @@ SUSPECT_S = 2.0  # without anything from a browser that sent media: a tunnel, or
 SILENT_SUSPECT_S = 6.0  # from one that sends none: its checks come every 2.5 s and may be lost
 DETACHED_S = 5.0  # the browser is away; its connection is kept for a restart as long as the session is
 REWIND_LEAST_S = 0.3  # a shorter gap is the network's, and the browser asks for what it lost
+MOVED_LEAST_S = 0.1  # unless the browser turns up at another address: then five packets are enough
+MOVING_S = 1.0  # so long the voice waits at most until the browser's new address is agreed
 
 
 class PeerState(StrEnum):
@@ -121,6 +123,7 @@ class Peer:
         self._voice = Voice(playout, sink.peer_voice, self._send_voice)
         self._valid_s: float | None = None  # when a check of the browser last came
         self._held = False  # the voice waits until the browser is heard again
+        self._moving: tuple[Address | None, float] | None = None  # where the browser was, how long that is waited for
         self._stop_beat: Callable[[], None] | None = None
         self._first_mid: str | None = None
         self._remote_ufrag: str | None = None
@@ -252,8 +255,11 @@ class Peer:
 
         def valid(address: Address) -> None:
             assert leg is not None
-            self._valid_s = asyncio.get_running_loop().time()
-            self._worker.udp.valid(leg.ufrag, address)
+            now_s = asyncio.get_running_loop().time()
+            if self._worker.udp.valid(leg.ufrag, address) and self._sends_media:
+                self._hold_voice(MOVED_LEAST_S)
+                self._moving = leg.remote, now_s + MOVING_S
+            self._valid_s = now_s
 
         def received(data: bytes) -> None:
             if self._plane is not None:
@@ -285,14 +291,28 @@ class Peer:
         if not self._held:
             self._voice.tick(missed)
 
-    def _hold_voice(self) -> None:
-        """Nobody hears it: what was sent into the void is played again when somebody does."""
-        if self._held or self._heard_s is None:
+    def _hold_voice(self, least_s: float = REWIND_LEAST_S) -> None:
+        """Nobody hears it: what was sent into the void is played again when somebody does.
+
+        What was on its way when the last packet left over there was lost as well, hence the round trip.
+        """
+        if self._held or self._heard_s is None or self._plane is None:
             return
         silent_s = asyncio.get_running_loop().time() - self._heard_s
-        if silent_s >= REWIND_LEAST_S:
+        if silent_s >= least_s:
             self._held = True
-            self._playout.rewind(silent_s * 1000)
+            self._plane.forget_voice()
+            self._playout.rewind((silent_s + self._plane.rtt_s) * 1000)
+
+    def _release_voice(self, now_s: float) -> None:
+        """The browser is heard: the voice goes on as soon as it is known where to."""
+        if self._moving is not None:
+            assert self._leg is not None
+            before, until_s = self._moving
+            if self._leg.remote == before and now_s < until_s:
+                return
+            self._moving = None
+        self._held = False
 
     # The watch
 
@@ -301,6 +321,12 @@ class Peer:
         """When anything authentic last came from the browser."""
         packet_s = self._plane.last_packet_s if self._plane is not None else None
         return max((at_s for at_s in (packet_s, self._valid_s) if at_s is not None), default=None)
+
+    @property
+    def _sends_media(self) -> bool:
+        """Whether, when it was last heard, the browser sent sound or pictures: silence then means something."""
+        rtp_s = self._plane.last_rtp_s if self._plane is not None else None
+        return rtp_s is not None and self._heard_s is not None and self._heard_s - rtp_s < 1.0
 
     async def _watch(self) -> None:
         """Follow the state of the connection; returns when it is over."""
@@ -326,8 +352,7 @@ class Peer:
             self._step(PeerState.CONNECTED, "Media arrives.")
             return
         heard_s = self._heard_s if self._heard_s is not None else now_s
-        rtp_s = self._plane.last_rtp_s if self._plane is not None else None
-        sends_media = rtp_s is not None and heard_s - rtp_s < 1.0
+        sends_media = self._sends_media
         silent_s = now_s - heard_s
         if silent_s > max(DETACHED_S, 0.0 if sends_media else SILENT_SUSPECT_S + 1):
             self._hold_voice()
@@ -336,7 +361,7 @@ class Peer:
             self._hold_voice()
             self._step(PeerState.SUSPECT, "Nothing arrives from your browser at the moment.")
         elif silent_s < REWIND_LEAST_S or not self._held:
-            self._held = False
+            self._release_voice(now_s)
             self._step(PeerState.CONNECTED, "Media arrives.")
 
     async def _changed_or(self, timeout_s: float) -> None:

@@ -173,6 +173,10 @@ class Plane:
         if self._way.srtp is not None:
             self._protect(self._sender.packet(payload, rtp_time, time.time(), begins=begins))
 
+    def forget_voice(self) -> None:
+        """What was sent so far will be said anew, so a request for it comes to nothing."""
+        self._sender.forget()
+
     def _send_again(self, sequences: list[int], now_s: float) -> None:
         for sequence in sequences:
             packet = self._sender.again(sequence, now_s, self.rtt_s)

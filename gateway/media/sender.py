@@ -60,6 +60,10 @@ class RtpSender:
         self.resent += 1
         return sent.packet
 
+    def forget(self) -> None:
+        """What was sent so far is not sent again, whoever asks."""
+        self._history.clear()
+
     def report(self, wall_s: float, clock_hz: int, cname: str, reports: list[rtcp.ReceptionReport]) -> bytes:
         """SR and SDES, or an RR while nothing was sent yet."""
         if self._last is None:

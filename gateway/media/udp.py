@@ -93,15 +93,16 @@ class UdpPort:
             call.protocols[one] = MuxedProtocol(connection, one.transport, address)
         return list(call.protocols.values())
 
-    def valid(self, ufrag: str, address: Address) -> None:
-        """Someone at this address knows the password of the call."""
+    def valid(self, ufrag: str, address: Address) -> bool:
+        """Someone at this address knows the password of the call; True when that is news."""
         call = self._by_ufrag.get(ufrag)
         if call is None or self._by_address.get(address) is call:
-            return
+            return False
         self._by_address[address] = call
         call.addresses.append(address)
         if len(call.addresses) > ADDRESSES_MAX:
             self._by_address.pop(call.addresses.pop(0), None)
+        return True
 
     def leave(self, ufrag: str) -> None:
         """The call is over."""

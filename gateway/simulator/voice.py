@@ -29,8 +29,11 @@ UTTERANCE_MAX_S = 30  # what is longer is said back from its end
 CHIME_HZ = (1046.5, 1568.0)  # C6 and G6: above the pitch of voices, so that it is told from them
 CHIME_TONE_MS = 90
 GAP_MS = 120
-HUM_HZ = 220.0
+HUM_HZ = 220.0  # the first note
+HUM_STEPS = 25  # notes of a semitone, two octaves; then again from the first
 HUM_WORD_MS = 180
+HUM_GAP_MS = 60
+HUM_WORDS_MAX = 50
 
 Samples = NDArray[np.float32]
 
@@ -116,9 +119,15 @@ def say_back(pcm: bytes) -> bytes:
 
 
 def hum(words: int) -> bytes:
-    """The answer to what was written: a chime, then one hummed note a word; 24 kHz mono s16le."""
-    note = _pcm(_tone(HUM_HZ, HUM_WORD_MS, 6000.0))
-    return chime() + _silence(GAP_MS) + (note + _silence(60)) * max(1, min(words, 50))
+    """The answer to what was written: a chime, then a rising scale of one hummed note a word, so that each word can be
+    told from its neighbours; 24 kHz mono s16le."""
+    notes = (_pcm(_tone(note_hz(word), HUM_WORD_MS, 6000.0)) for word in range(max(1, min(words, HUM_WORDS_MAX))))
+    return chime() + _silence(GAP_MS) + b"".join(note + _silence(HUM_GAP_MS) for note in notes)
+
+
+def note_hz(word: int) -> float:
+    """The pitch of a hummed word, counted from 0."""
+    return float(HUM_HZ * 2 ** (word % HUM_STEPS / 12))
 
 
 def chime() -> bytes:

@@ -18,7 +18,15 @@ LISTEN = """async () => {
   silent.gain.value = 0;
   const chunks = [];
   tap.onaudioprocess = (event) => chunks.push(Float32Array.from(event.inputBuffer.getChannelData(0)));
-  context.createMediaStreamSource(element.srcObject).connect(tap).connect(silent).connect(context.destination);
+  tap.connect(silent).connect(context.destination);
+  let stream = null;
+  const follow = () => {
+    if (element.srcObject === stream || !element.srcObject) return;
+    stream = element.srcObject;
+    context.createMediaStreamSource(stream).connect(tap);
+  };
+  follow();
+  setInterval(follow, 20); // a new connection brings a new stream
   window.ear = {context, chunks};
 }"""
 
@@ -41,17 +49,19 @@ async def listen(page: Page) -> None:
     await page.evaluate(LISTEN)
 
 
-QUIET = """() => {
+QUIET = """(blocks) => {
   const {chunks} = window.ear;
   const isLoud = (chunk) => chunk.some((sample) => Math.abs(sample) > 0.01);
   const loud = chunks.map(isLoud);
-  return loud.filter(Boolean).length > 20 && !loud.slice(-30).some(Boolean);
+  return loud.filter(Boolean).length > 20 && !loud.slice(-blocks).some(Boolean);
 }"""
+BLOCK_S = 4096 / 48_000
 
 
-async def quiet_again(page: Page, timeout_ms: float) -> None:
-    """Wait until sound was heard for a while (20 blocks of 85 ms) and has been over for 2.5 s."""
-    await page.wait_for_function(QUIET, timeout=timeout_ms, polling=200)
+async def quiet_again(page: Page, timeout_ms: float, quiet_s: float = 2.5) -> None:
+    """Wait until sound was heard for a while (20 blocks) and has then been over for so long."""
+    blocks = round(quiet_s / BLOCK_S)
+    await page.wait_for_function(QUIET, arg=blocks, timeout=timeout_ms, polling=200)
 
 
 async def heard(page: Page) -> tuple[Samples, int]:

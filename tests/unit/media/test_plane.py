@@ -151,6 +151,10 @@ async def test_the_voice_is_sent_again_to_who_asks() -> None:
     await asyncio.sleep(0.1)
     browser.reports(rtcp.receiver_report(77, []), rtcp.nack(77, VOICE, [sequence]))
     assert browser.rtp[5:] == [third, third]
+    await asyncio.sleep(0.1)
+    browser.plane.forget_voice()
+    browser.reports(rtcp.receiver_report(77, []), rtcp.nack(77, VOICE, [sequence]))
+    assert browser.rtp[5:] == [third, third]
     reception = rtcp.Reception(VOICE, 48_000)
     for number in range(0, 200, 2):
         reception.add(number, number * 960, number * 0.02)
