@@ -34,7 +34,7 @@ from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM, CORPUS, MICROPHONE_HZ
 from tests.browser.way import Way
 from tests.measure.sound import Samples, aligned, find, read_wav, resample
-from tests.programs import Program
+from tests.programs import Program, gateway_and_simulator
 
 RATE_HZ = 16_000
 LEAD_S, ROOM_S = 3.0, 10.0  # before the first sentence, and after each: the answer repeats it
@@ -183,17 +183,7 @@ def bridges(directory: Path, recorded: Path, who: str) -> Iterator[str]:
         with Program(arguments, r"Open (http://\S+)", directory / "stock.log", module="bench.stock") as bridge:
             yield bridge.found
         return
-    arguments = ["simulate", "--port", "0", "--record", str(recorded)]
-    with (
-        Program(arguments, r"=(ws://\S+)", directory / "simulator.log") as simulator,
-        Program(
-            ["serve", "--port", "0"],
-            r"Open (http://\S+)",
-            directory / "gateway.log",
-            GATEWAY_UPSTREAM="simulator",
-            GATEWAY_UPSTREAM_URL=simulator.found,
-        ) as gateway,
-    ):
+    with gateway_and_simulator(directory, recorded) as (gateway, _):
         yield gateway.found
 
 

@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -88,3 +90,21 @@ class Program:
     def log(self) -> str:
         """What it wrote to standard error."""
         return self._log.read_text(encoding="utf-8")
+
+
+@contextmanager
+def gateway_and_simulator(directory: Path, recorded: Path, **environment: str) -> Iterator[tuple[Program, Program]]:
+    """Both, the gateway talking to the simulator, which records; their logs are in `directory`."""
+    arguments = ["simulate", "--port", "0", "--record", str(recorded)]
+    with (
+        Program(arguments, r"=(ws://\S+)", directory / "simulator.log") as simulator,
+        Program(
+            ["serve", "--port", "0"],
+            r"Open (http://\S+)",
+            directory / "gateway.log",
+            GATEWAY_UPSTREAM="simulator",
+            GATEWAY_UPSTREAM_URL=simulator.found,
+            **environment,
+        ) as gateway,
+    ):
+        yield gateway, simulator

@@ -11,7 +11,7 @@ from scipy.io import wavfile
 
 from tests.browser.camera import write_camera
 from tests.measure.sound import Samples, read_wav, resample
-from tests.programs import Program, require
+from tests.programs import Program, gateway_and_simulator, require
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 MICROPHONE_HZ = 48_000
@@ -72,17 +72,7 @@ async def browser(devices: tuple[Path, Path]) -> AsyncIterator[Browser]:
 def programs(tmp_path: Path) -> Iterator[tuple[Program, Program, Path]]:
     """(gateway, simulator, directory of recordings)."""
     recorded = tmp_path / "recorded"
-    arguments = ["simulate", "--port", "0", "--record", str(recorded)]
-    with (
-        Program(arguments, r"=(ws://\S+)", tmp_path / "simulator.log") as simulator,
-        Program(
-            ["serve", "--port", "0"],
-            r"Open (http://\S+)",
-            tmp_path / "gateway.log",
-            GATEWAY_UPSTREAM="simulator",
-            GATEWAY_UPSTREAM_URL=simulator.found,
-        ) as gateway,
-    ):
+    with gateway_and_simulator(tmp_path, recorded) as (gateway, simulator):
         yield gateway, simulator, recorded
 
 
