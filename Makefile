@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-tools: $(VENV)/.dev  ## What a function call costs
 
 bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromium; half an hour
 	$(BIN)/python -m bench.network --report docs/network.md
+
+bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
+	$(BIN)/python -m bench.calls --report docs/calls.md
 
 docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md
