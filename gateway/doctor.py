@@ -6,6 +6,7 @@ Owns the checks. It must not start anything that stays, and it must not fail: wh
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import socket
 import sys
@@ -16,12 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from aioice.ice import get_host_addresses
-
 from gateway.errors import ConfigError, GatewayError
 from gateway.live.upstream import upstream_from
+from gateway.media.aiortc_internals import Address, check
 from gateway.media.opus import OpusEncoder
 from gateway.media.playout import RATE_HZ
+from gateway.media.udp import UdpPort
 from gateway.settings import IceServer, Settings, env_names, secret_fields
 
 PACKAGES = ("aiortc", "aioice", "av", "aiohttp", "websockets", "numpy", "pillow")
@@ -42,7 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield from _packages()
     yield _opus()
-    yield _addresses()
+    yield _media(settings)
     yield from _start(settings)
     yield _port(settings)
     yield _upstream(settings)
@@ -94,15 +95,25 @@ def _opus() -> Finding:
     return Finding("ok", "libopus encodes.")
 
 
-def _addresses() -> Finding:
-    addresses = get_host_addresses(use_ipv4=True, use_ipv6=True)
-    if not addresses:
-        return Finding(
-            "wrong",
-            "This machine has no network address but loopback, so WebRTC has no candidate to offer: "
-            "connect a network, or give the loopback interface a second address.",
-        )
-    return Finding("ok", f"WebRTC offers {', '.join(addresses)}; browsers must be able to send UDP there.")
+def _media(settings: Settings) -> Finding:
+    async def offered() -> list[Address]:
+        port = UdpPort()
+        await port.open(settings.udp_port, (), settings.udp_networks, settings.udp_advertised)
+        try:
+            return port.offered
+        finally:
+            port.close()
+
+    try:
+        check()
+        addresses = asyncio.run(offered())
+    except ConfigError as error:
+        return Finding("wrong", str(error))
+    hosts = ", ".join(host for host, _ in addresses)
+    if not settings.udp_port:
+        return Finding("ok", f"Media: UDP to {hosts}, any free port; set GATEWAY_UDP_PORT to open it in a firewall.")
+    ports = ", ".join(map(str, sorted({port for _, port in addresses})))
+    return Finding("ok", f"Media: browsers must be able to send UDP to {hosts}, port {ports}.")
 
 
 def _start(settings: Settings) -> Iterator[Finding]:

@@ -84,12 +84,16 @@ class UdpPort:
             one.transport.close()
         self._sockets.clear()
 
+    @property
+    def offered(self) -> list[Address]:
+        """What browsers are told, one for each local address."""
+        told = self._advertised
+        return [told[min(index, len(told) - 1)] if told else one.address for index, one in enumerate(self._sockets)]
+
     def join(self, connection: Connection) -> list[MuxedProtocol]:
         """A new call; its ends of the sockets."""
         call = self._by_ufrag[connection.local_username] = _Call()
-        told = self._advertised
-        for index, one in enumerate(self._sockets):
-            address = told[min(index, len(told) - 1)] if told else one.address
+        for one, address in zip(self._sockets, self.offered, strict=True):
             call.protocols[one] = MuxedProtocol(connection, one.transport, address)
         return list(call.protocols.values())
 

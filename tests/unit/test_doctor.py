@@ -97,3 +97,15 @@ def test_the_doctor_prints_its_findings(capsys: pytest.CaptureFixture[str], monk
     assert "Ready: gateway serve" in out
     assert main(["doctor", "--settings"]) == 0
     assert "GATEWAY_PORT=0" in capsys.readouterr().out
+
+
+def test_where_media_goes_is_told() -> None:
+    """The address and port that browsers are told; a taken port and a wrong filter are wrong."""
+    assert "set GATEWAY_UDP_PORT to open it" in texts(Settings(port=0), "ok")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        port = taken.getsockname()[1]
+        assert f"UDP port {port}" in texts(Settings(port=0, udp_port=port), "wrong")
+    told = texts(Settings(port=0, udp_port=port, udp_advertised=("198.51.100.7",)), "ok")
+    assert f"UDP to 198.51.100.7, port {port}" in told.replace(", 198.51.100.7", "")
+    assert "GATEWAY_UDP_NETWORKS" in texts(Settings(port=0, udp_networks=("203.0.113.0/24",)), "wrong")
