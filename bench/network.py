@@ -298,7 +298,7 @@ CONCEALED = """async () => {
     made += (one.concealedSamples ?? 0) - (one.silentConcealedSamples ?? 0);
     played += (one.totalSamplesReceived ?? 0) - (one.silentConcealedSamples ?? 0);
   }
-  return played ? made / played : null;
+  return played ? Math.max(0, made) / played : null;
 }"""
 
 

@@ -182,8 +182,8 @@ class Settings(BaseSettings):
     )
     audio_redundancy: bool = Field(
         True,
-        description="Ask browsers to send each packet of speech twice (RED): 40 kbit/s more, and a lost packet is there"
-        " 20 ms later instead of a round trip.",
+        description="Speech in each packet and the next (RED): 40 kbit/s more, and a lost packet is there 20 ms later "
+        "instead of a round trip. The model's voice is sent so while packets get lost.",
     )
     connect_timeout_s: float = Field(
         15.0, gt=0, description="Seconds a browser may take from the answer to connected media."

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +18,7 @@ import numpy as np
 from gateway.impair import Conditions, Impairment
 from gateway.media.audio_uplink import AudioUplink
 from gateway.media.opus import OpusEncoder
-from gateway.media.rtp import SEQUENCES, TIMES, Packet
+from gateway.media.rtp import SEQUENCES, TIMES, Packet, wrap_red
 
 RATE_HZ = 16_000
 PACKET_S = 0.02
@@ -78,7 +77,7 @@ class Phone:
                     (first_sequence + index) % SEQUENCES,
                     (first_timestamp + index * PACKET_TICKS) % TIMES,
                     SSRC,
-                    _red(payloads, index) if red else payload,
+                    wrap_red(OPUS, payload, (payloads[index - 1], PACKET_TICKS) if index else None) if red else payload,
                 ),
             )
             for index, payload in enumerate(payloads)
@@ -149,11 +148,3 @@ class Phone:
             self.heard.first_s = self._now_s
         self.heard.pcm += pcm
         self.heard.delays_s.append(self.uplink.timeline.lag_s)
-
-
-def _red(payloads: list[bytes], index: int) -> bytes:
-    """RFC 2198: the packet before, then this one."""
-    if index == 0:
-        return bytes([OPUS]) + payloads[0]
-    head = struct.pack("!I", 1 << 31 | OPUS << 24 | PACKET_TICKS << 10 | len(payloads[index - 1]))
-    return head + bytes([OPUS]) + payloads[index - 1] + payloads[index]

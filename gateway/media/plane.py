@@ -30,6 +30,8 @@ VIDEO_HZ = 90_000  # RTP clock of all video (RFC 3551 §5)
 REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
 FIRST_REPORT_S = 0.2  # a camera starts at a low rate until the first REMB
 LOSS_SMOOTHING = 0.3
+LOSS_LEAST_PACKETS = 10  # of the voice since the report before, for one to say something
+RED_PERCENT = 2.0  # of loss, from which the voice is sent twice: a repetition may come too late to be played
 
 
 class Way(Protocol):
@@ -55,7 +57,8 @@ class PlaneStats:
     rtcp_packets: int = 0
     nacks_sent: int = 0
     plis_sent: int = 0
-    voice_loss_percent: float = 0.0  # of the model's voice, as the browser reports it
+    voice_loss_percent: float = 0.0  # of the model's voice: what the browser reports, or asked for again
+    microphone_loss_percent: float = 0.0  # of the packets of speech, before any repair
 
 
 class Plane:
@@ -79,7 +82,9 @@ class Plane:
         self._audio = audio
         self._video = video
         self._on_voice_loss = on_voice_loss
-        self._sender = RtpSender(ssrc, formats.opus)
+        self._sender = RtpSender(ssrc)
+        self._voice_before: tuple[bytes, int] | None = None  # payload and RTP time of the newest packet
+        self._counted = (0, 0)  # packets of the voice, and those asked for again, at the report before
         self._audio_reception: rtcp.Reception | None = None
         self._video_reception: rtcp.Reception | None = None
         self._loop = asyncio.get_running_loop()
@@ -163,6 +168,14 @@ class Plane:
                 self._send_again(packet.lost if packet.fmt == rtcp.NACK else [], now_s)
 
     def _voice_loss(self, percent: float) -> None:
+        """A report of the browser. What was repeated in time is not lost to it, but to us it was."""
+        sent, missed = (
+            now - before for now, before in zip((self._sender.packets, self._sender.missed), self._counted, strict=True)
+        )
+        if sent < LOSS_LEAST_PACKETS:
+            return
+        self._counted = self._sender.packets, self._sender.missed
+        percent = min(100.0, max(percent, 100 * missed / sent))
         self.stats.voice_loss_percent += LOSS_SMOOTHING * (percent - self.stats.voice_loss_percent)
         self._on_voice_loss(self.stats.voice_loss_percent)
 
@@ -170,8 +183,16 @@ class Plane:
 
     def send_voice(self, payload: bytes, rtp_time: int, begins: bool) -> None:
         """One packet of the model's voice."""
-        if self._way.srtp is not None:
-            self._protect(self._sender.packet(payload, rtp_time, time.time(), begins=begins))
+        if self._way.srtp is None:
+            return
+        before, self._voice_before = self._voice_before, (payload, rtp_time)
+        payload_type = self._formats.opus
+        loss_percent = max(self.stats.voice_loss_percent, self.stats.microphone_loss_percent)
+        if self._formats.red is not None and loss_percent >= RED_PERCENT:
+            redundant = (before[0], rtp_time - before[1]) if before is not None and not begins else None
+            payload = rtp.wrap_red(payload_type, payload, redundant)
+            payload_type = self._formats.red
+        self._protect(self._sender.packet(payload_type, payload, rtp_time, time.time(), begins=begins))
 
     def forget_voice(self) -> None:
         """What was sent so far will be said anew, so a request for it comes to nothing."""
@@ -241,6 +262,10 @@ class Plane:
             return
         receptions = [one for one in (self._audio_reception, self._video_reception) if one is not None]
         reports = [info for one in receptions if (info := one.info(now_s)) is not None]
+        for info in reports:
+            if self._audio_reception is not None and info.ssrc == self._audio_reception.ssrc:
+                percent = info.fraction_lost * 100 / 256
+                self.stats.microphone_loss_percent += LOSS_SMOOTHING * (percent - self.stats.microphone_loss_percent)
         compound = self._sender.report(time.time(), RTP_HZ, self._cname, reports)
         if self._video_reception is not None:
             compound += rtcp.remb(self._sender.ssrc, VIDEO_AS_KBPS * 1000, [self._video_reception.ssrc])

@@ -1,7 +1,7 @@
 """RTP packets: their header, and what is wrapped in their payload.
 
-Owns the reading and writing of RTP (RFC 3550 §5.1), of the audio-level extension (RFC 6464), and the unwrapping of RTX
-(RFC 4588 §4) and RED (RFC 2198 §3). It must not know sockets, SRTP or codecs.
+Owns the reading and writing of RTP (RFC 3550 §5.1) and RED (RFC 2198 §3), the reading of the audio-level extension
+(RFC 6464), and the unwrapping of RTX (RFC 4588 §4). It must not know sockets, SRTP or codecs.
 **Invariant: whatever the bytes are, `parse` returns a packet or None and raises nothing.**
 """
 
@@ -99,6 +99,15 @@ def unwrap_rtx(packet: Packet, payload_type: int, ssrc: int) -> Packet | None:
         return None
     (sequence,) = struct.unpack_from("!H", packet.payload)
     return Packet(payload_type, sequence, packet.timestamp, ssrc, packet.payload[2:], packet.marker)
+
+
+def wrap_red(payload_type: int, payload: bytes, before: tuple[bytes, int] | None) -> bytes:
+    """The payload of a RED packet: this payload, and the one before it with its distance in ticks (RFC 2198 §3)."""
+    if before is None or len(before[0]) >= 1 << 10 or before[1] >= 1 << 14:
+        return bytes([payload_type]) + payload
+    earlier, ticks = before
+    head = RED_BLOCK_HEADER.pack(1 << 31 | payload_type << 24 | ticks << 10 | len(earlier))
+    return head + bytes([payload_type]) + earlier + payload
 
 
 def unwrap_red(packet: Packet) -> list[Packet]:

@@ -26,22 +26,22 @@ class _Sent:
 class RtpSender:
     """One outgoing stream."""
 
-    def __init__(self, ssrc: int, payload_type: int) -> None:
+    def __init__(self, ssrc: int) -> None:
         self.ssrc = ssrc
         self.packets = 0
         self.octets = 0
         self.resent = 0
-        self._payload_type = payload_type
+        self.missed = 0  # packets that were asked for again at least once
         # Below 2^15, so that a first wrap-around cannot be mistaken while SRTP learns the stream (RFC 3711 §3.3.1).
         self._sequence = secrets.randbelow(1 << 15)
         self._origin = secrets.randbits(32)
         self._last: tuple[int, float] | None = None  # RTP time and wall clock of the newest packet
         self._history: OrderedDict[int, _Sent] = OrderedDict()
 
-    def packet(self, payload: bytes, rtp_time: int, wall_s: float, *, begins: bool) -> bytes:
+    def packet(self, payload_type: int, payload: bytes, rtp_time: int, wall_s: float, *, begins: bool) -> bytes:
         """The next packet; `begins` marks the first one after a silence (RFC 3551 §4.1)."""
         timestamp = self._origin + rtp_time
-        data = rtp.build(self._payload_type, self._sequence, timestamp, self.ssrc, payload, marker=begins)
+        data = rtp.build(payload_type, self._sequence, timestamp, self.ssrc, payload, marker=begins)
         self._history[self._sequence] = _Sent(data)
         if len(self._history) > HISTORY:
             self._history.popitem(last=False)
@@ -56,6 +56,7 @@ class RtpSender:
         sent = self._history.get(sequence % rtp.SEQUENCES)
         if sent is None or (sent.again_s is not None and now_s - sent.again_s < max(RESEND_LEAST_S, rtt_s)):
             return None
+        self.missed += sent.again_s is None
         sent.again_s = now_s
         self.resent += 1
         return sent.packet

@@ -2,7 +2,15 @@
 
 import pytest
 
-from gateway.media.answer import clean_offer, transform_answer, usable_candidate
+from gateway.media.answer import (
+    AUDIO_LEVEL,
+    clean_offer,
+    formats_of,
+    redundancy,
+    transform_answer,
+    usable_candidate,
+    with_redundancy,
+)
 
 ANSWER = """v=0
 m=audio 9 UDP/TLS/RTP/SAVPF 111
@@ -76,3 +84,48 @@ def test_an_offer_loses_only_useless_candidates() -> None:
     """Everything else of the offer stays, with CRLF line ends."""
     offer = "v=0\na=candidate:1 1 udp 1 192.0.2.7 5 typ host\na=candidate:2 1 tcp 1 192.0.2.7 9 typ host\na=mid:0\n"
     assert clean_offer(offer) == "v=0\r\na=candidate:1 1 udp 1 192.0.2.7 5 typ host\r\na=mid:0\r\n"
+
+
+OFFERED = """v=0
+m=audio 9 UDP/TLS/RTP/SAVPF 111 63
+a=rtpmap:111 opus/48000/2
+a=rtpmap:63 red/48000/2
+a=fmtp:63 111/111
+m=video 9 UDP/TLS/RTP/SAVPF 96
+a=rtpmap:96 VP8/90000
+"""
+
+
+def test_red_is_the_first_choice_where_it_is_offered() -> None:
+    """RFC 2198: its payload type comes first, and has Opus in it twice; without an offer there is none."""
+    assert redundancy(OFFERED) == (63, 111)
+    assert redundancy(OFFERED.replace("red/48000/2", "red/8000")) is None
+    answer = with_redundancy(ANSWER, 63, 111)
+    assert "m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n" in answer
+    assert "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=rtpmap:111 opus/48000/2\r\n" in answer
+
+
+def test_what_was_agreed_on_is_read_from_the_answer() -> None:
+    """Opus, RED, the id of the audio level, the video codecs and what repeats them."""
+    answer = with_redundancy(ANSWER, 63, 111).replace(
+        "a=rtpmap:96 VP8/90000\r\n",
+        "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=rtpmap:98 H264/90000\r\n",
+    )
+    answer = answer.replace("a=mid:0\r\n", f"a=mid:0\r\na=extmap:4 {AUDIO_LEVEL}\r\n")
+    formats = formats_of(answer)
+    assert (formats.opus, formats.red, formats.level_extension) == (111, 63, 4)
+    assert (formats.video, formats.rtx) == ({96: "vp8", 98: "h264"}, {97: 96})
+    with pytest.raises(ValueError, match="no Opus"):
+        formats_of("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=rtpmap:0 PCMU/8000\r\n")
+
+
+def test_the_end_of_candidates_is_not_told_to_the_agent() -> None:
+    """It would give up at once where none is of use, and the browser's first check may be lost."""
+    assert "a=end-of-candidates" not in clean_offer("v=0\r\nm=audio 9 X 111\r\na=end-of-candidates\r\n")
+
+
+def test_a_section_that_is_bundled_only_is_open() -> None:
+    """Port 0 there does not mean refused (RFC 8843 §6); elsewhere it does."""
+    bundled = "v=0\r\nm=video 0 UDP/TLS/RTP/SAVPF 96\r\na=bundle-only\r\n"
+    assert "m=video 9 " in clean_offer(bundled)
+    assert "m=video 0 " in clean_offer(bundled.replace("a=bundle-only\r\n", ""))

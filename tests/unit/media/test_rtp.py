@@ -90,6 +90,15 @@ def test_red_carries_earlier_packets() -> None:
     assert (new.sequence, new.timestamp, new.payload, new.level_dbov) == (0, 100, b"new", -20)
 
 
+def test_red_is_written_as_it_is_read() -> None:
+    """With the packet before; alone where there is none, or where its header has no room for it."""
+    red = rtp.wrap_red(111, b"new", (b"old", 960))
+    assert [block.payload for block in rtp.unwrap_red(rtp.Packet(63, 0, 100, 5, red))] == [b"old", b"new"]
+    for before in (None, (bytes(1024), 960), (b"old", 1 << 14)):
+        red = rtp.wrap_red(111, b"new", before)
+        assert [block.payload for block in rtp.unwrap_red(rtp.Packet(63, 0, 100, 5, red))] == [b"new"]
+
+
 def test_red_that_cannot_be_read_is_nothing() -> None:
     """A header without end, a block longer than the packet, no block."""
     for payload in (b"", b"\xef", b"\xef\0\0\0", struct.pack("!I", 1 << 31 | 111 << 24 | 99) + b"\x6fx"):
