@@ -18,6 +18,7 @@ from gateway.media.rtp import Packet, Unwrapper
 Codec = Literal["vp8", "h264"]
 
 HOLE_MAX_S = 0.3  # a repetition that takes longer than a camera's frame is not waited for; a key frame is asked for
+TRIES = 2  # round trips that a repetition may take, where those are longer
 RETRY_S = 0.04
 TAIL_S = 0.06  # a frame leaves a browser in one go: when its end has not come by then, it is lost
 WAITING_MAX = 1024  # packets: a key frame of 1080p has 200
@@ -93,14 +94,20 @@ class Frames:
         self._waiting.clear()
         self._missing.clear()
 
-    def look(self, now_s: float) -> None:
-        """Give up a hole that is too old."""
-        if any(now_s - missing.since_s > HOLE_MAX_S for missing in self._missing.values()):
-            newest_key = None if self._next is None else self._newest_key()
-            waiting = dict(self._waiting)
+    def look(self, now_s: float, rtt_s: float) -> list[CodedFrame]:
+        """Give up holes that are too old; frames that can be handed out without them."""
+        patience_s = max(HOLE_MAX_S, TRIES * rtt_s)
+        lost = [number for number, missing in self._missing.items() if now_s - missing.since_s > patience_s]
+        if not lost:
+            return []
+        newest_key = self._newest_key()
+        if newest_key is None or newest_key < max(lost):
             self.broken()
-            if newest_key is not None:  # one that has come meanwhile makes the hole unimportant
-                self._waiting = {number: one for number, one in waiting.items() if number >= newest_key}
+            return []
+        # A key frame that has come, or comes, behind the hole makes it unimportant.
+        self.lost_frames += self._next is not None
+        self._begin(newest_key)
+        return self._whole(now_s)
 
     def requests(self, now_s: float, rtt_s: float) -> list[int]:
         """Sequence numbers to ask for now."""
@@ -135,12 +142,11 @@ class Frames:
 
     def _whole(self, now_s: float) -> list[CodedFrame]:
         if self._next is None:
-            self._next = self._newest_key()
-            if self._next is None:
+            newest_key = self._newest_key()
+            if newest_key is None:
                 return []
-            self._waiting = {number: one for number, one in self._waiting.items() if number >= self._next}
-            self._missing = {number: one for number, one in self._missing.items() if number >= self._next}
-            self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
+            self._begin(newest_key)
+        assert self._next is not None
         found: list[CodedFrame] = []
         while True:
             while self._next in self._waiting and not self._waiting[self._next][0].payload:
@@ -154,6 +160,13 @@ class Frames:
                 self.broken()
                 return found
             found.append(coded)
+
+    def _begin(self, number: int) -> None:
+        """Go on with the key frame that begins here."""
+        self._next = number
+        self._waiting = {waiting: one for waiting, one in self._waiting.items() if waiting >= number}
+        self._missing = {missing: one for missing, one in self._missing.items() if missing >= number}
+        self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
 
     def _newest_key(self) -> int | None:
         keys = [number for number, (packet, codec) in self._waiting.items() if begins_key_frame(packet.payload, codec)]

@@ -19,8 +19,9 @@ import pylibsrtp
 from aiortc.rtp import RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
 
 from gateway.media import rtcp, rtp
-from gateway.media.answer import VIDEO_AS_KBPS, Formats
+from gateway.media.answer import Formats
 from gateway.media.audio_uplink import AudioUplink
+from gateway.media.bandwidth import Bandwidth
 from gateway.media.reorder import RTT_START_S
 from gateway.media.sender import RtpSender
 from gateway.media.video_uplink import VideoUplink
@@ -87,6 +88,7 @@ class Plane:
         self._counted = (0, 0)  # packets of the voice, and those asked for again, at the report before
         self._audio_reception: rtcp.Reception | None = None
         self._video_reception: rtcp.Reception | None = None
+        self._bandwidth = Bandwidth()
         self._loop = asyncio.get_running_loop()
         self._report_s = self._loop.time() + FIRST_REPORT_S
         self._cname = f"{ssrc:08x}"
@@ -145,6 +147,7 @@ class Plane:
         source = self._audio.push(packet, now_s, is_red=packet.payload_type == self._formats.red)
         if source == "received":
             self._audio_reception.add(packet.sequence, packet.timestamp, now_s)
+            self._bandwidth.add(self._audio.packets.newest_lag_s, now_s)
         if lost := self._lost_audio(now_s):
             self._send_rtcp(lost)
 
@@ -224,13 +227,15 @@ class Plane:
             feedback.append(lost_audio)
         if self._video is not None and (media_ssrc := self._video.frames.ssrc) is not None:
             frames = self._video.frames
-            frames.look(now_s)
+            self._video.look(now_s, self.rtt_s)
             if lost := frames.requests(now_s, self.rtt_s):
                 self.stats.nacks_sent += len(lost)
                 feedback.append(rtcp.nack(self._sender.ssrc, media_ssrc, lost))
             if frames.wants_pli(now_s):
                 self.stats.plis_sent += 1
                 feedback.append(rtcp.pli(self._sender.ssrc, media_ssrc))
+        if self._bandwidth.look(now_s) and (remb := self._remb()) is not None:
+            feedback.append(remb)
         if feedback:
             self._send_rtcp(*feedback)
         if now_s >= self._report_s:
@@ -243,6 +248,12 @@ class Plane:
             return None
         self.stats.nacks_sent += len(lost)
         return rtcp.nack(self._sender.ssrc, self._audio_reception.ssrc, lost)
+
+    def _remb(self) -> bytes | None:
+        """How much the camera may send."""
+        if self._video_reception is None:
+            return None
+        return rtcp.remb(self._sender.ssrc, self._bandwidth.bps, [self._video_reception.ssrc])
 
     def key_frame(self) -> None:
         """The way has changed: what was under way is lost, and a key frame is the fastest way back."""
@@ -267,6 +278,6 @@ class Plane:
                 percent = info.fraction_lost * 100 / 256
                 self.stats.microphone_loss_percent += LOSS_SMOOTHING * (percent - self.stats.microphone_loss_percent)
         compound = self._sender.report(time.time(), RTP_HZ, self._cname, reports)
-        if self._video_reception is not None:
-            compound += rtcp.remb(self._sender.ssrc, VIDEO_AS_KBPS * 1000, [self._video_reception.ssrc])
+        if (remb := self._remb()) is not None:
+            compound += remb
         self._way.send(sessions[1].protect_rtcp(compound))

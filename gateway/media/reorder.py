@@ -74,6 +74,7 @@ class Reorder:
         self.late = 0  # packets that came after their time
         self.duplicates = 0
         self.restarts = 0
+        self.newest_lag_s = 0.0  # of the packet that came last
         self._ssrc: int | None = None
         self._sequences = Unwrapper()
         self._shift = 0  # from the sender's (unwrapped) timestamps to positions
@@ -210,7 +211,8 @@ class Reorder:
             windows[-1] = windows[-1][0], offset
         self._base_s = min(least for _, least in windows)
         lags = self._lags
-        lags.append((now_s, offset - self._base_s))
+        self.newest_lag_s = offset - self._base_s
+        lags.append((now_s, self.newest_lag_s))
         self._unlooked += 1
         if self._unlooked >= LOOK_EVERY:
             self._unlooked = 0

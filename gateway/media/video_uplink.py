@@ -64,7 +64,13 @@ class VideoUplink:
 
     def push(self, packet: Packet, codec: Codec, now_s: float) -> None:
         """A packet arrived."""
-        whole = self.frames.push(packet, codec, now_s)
+        self._take(self.frames.push(packet, codec, now_s))
+
+    def look(self, now_s: float, rtt_s: float) -> None:
+        """Give up what is lost."""
+        self._take(self.frames.look(now_s, rtt_s))
+
+    def _take(self, whole: list[CodedFrame]) -> None:
         if not whole:
             return
         self._coded.extend(whole)

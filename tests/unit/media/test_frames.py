@@ -20,7 +20,7 @@ from gateway.media.frames import (
 )
 from gateway.media.rtp import SEQUENCES, Packet
 
-FRAME_S = 1 / 3
+RTT_S = 0.06
 KEY, DELTA = b"\x10\x00key", b"\x10\x01delta"  # VP8: start of the first partition; the P bit of the frame header
 MORE = b"\x00more"  # no start of a partition
 VP8 = "vp8"
@@ -88,9 +88,9 @@ def test_a_hole_is_given_up_after_300_ms() -> None:
     frames = Frames()
     push(frames, packet(1, KEY))
     push(frames, packet(3, DELTA, 2), now_s=1.0)
-    frames.look(1.0 + HOLE_MAX_S - 0.01)
+    frames.look(1.0 + HOLE_MAX_S - 0.01, RTT_S)
     assert not frames.wants_pli(1.29)
-    frames.look(1.0 + HOLE_MAX_S + 0.01)
+    frames.look(1.0 + HOLE_MAX_S + 0.01, RTT_S)
     assert frames.lost_frames == 1
     assert push(frames, packet(2, DELTA, 1), packet(4, DELTA, 3), now_s=1.4) == []
     asked_s = [at / 100 for at in range(131, 3000) if frames.wants_pli(at / 100)]
@@ -104,10 +104,30 @@ def test_a_key_frame_behind_the_hole_makes_it_unimportant() -> None:
     """It is handed out when the hole is given up, without asking for another."""
     frames = Frames()
     push(frames, packet(1, KEY))
-    push(frames, packet(3, KEY, 2), now_s=1.0)
-    frames.look(1.0 + HOLE_MAX_S + 0.01)
-    assert [frame.is_key for frame in push(frames, packet(4, DELTA, 3), now_s=1.4)] == [True, False]
+    push(frames, packet(3, KEY, 2), packet(4, DELTA, 3), now_s=1.0)
+    assert [frame.is_key for frame in frames.look(1.0 + HOLE_MAX_S + 0.01, RTT_S)] == [True, False]
     assert not frames.wants_pli(1.4)
+
+
+def test_a_hole_in_the_key_frame_itself_needs_another() -> None:
+    """It is asked for at once when the hole is given up, however often that happens."""
+    frames = Frames()
+    for turn in range(4):
+        now_s, first = turn * 1.0, turn * 10
+        push(frames, packet(first, KEY, turn, marker=False), packet(first + 2, MORE, turn), now_s=now_s)
+        assert not frames.wants_pli(now_s)
+        assert frames.look(now_s + HOLE_MAX_S + 0.01, RTT_S) == []
+        assert frames.wants_pli(now_s + HOLE_MAX_S + 0.01)
+    assert len(push(frames, packet(99, KEY, 99), now_s=9.0)) == 1
+
+
+def test_a_long_way_is_waited_for() -> None:
+    """Where a round trip takes 300 ms a repetition cannot be there sooner."""
+    frames = Frames()
+    push(frames, packet(1, KEY))
+    push(frames, packet(3, DELTA, 2), now_s=1.0)
+    frames.look(1.5, 0.3)
+    assert len(push(frames, packet(2, DELTA, 1), now_s=1.5)) == 2
 
 
 def test_a_lost_end_is_noticed_before_the_next_frame() -> None:
@@ -116,7 +136,7 @@ def test_a_lost_end_is_noticed_before_the_next_frame() -> None:
     push(frames, packet(1, KEY, marker=False))
     assert frames.requests(TAIL_S - 0.01, 0.1) == []
     assert frames.requests(TAIL_S + 0.01, 0.1) == [2 + SEQUENCES]
-    frames.look(10.0)
+    frames.look(10.0, RTT_S)
     assert frames.lost_frames == 0, "the packet may not exist, so nothing is given up for it"
     frames = Frames()
     push(frames, packet(1, KEY))
@@ -189,6 +209,6 @@ def test_whatever_comes_nothing_grows(hostile: list[tuple[int, int, bytes, bool,
     for index, (sequence, frame, payload, marker, ssrc) in enumerate(hostile):
         now_s = index * 0.001
         frames.push(packet(sequence, payload, frame, marker=marker, ssrc=ssrc), "vp8" if frame % 2 else "h264", now_s)
-        frames.look(now_s)
+        frames.look(now_s, RTT_S)
         assert len(frames.requests(now_s, 0.05)) <= MISSING_MAX + 1
         assert len(frames._waiting) <= WAITING_MAX

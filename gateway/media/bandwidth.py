@@ -1,0 +1,59 @@
+"""How much the camera may send.
+
+Owns one rule: less while speech has to queue behind pictures, more again while it has not. It must not know packets,
+reports or clocks: times are arguments.
+**Invariant: the rate stays between `LEAST_BPS` and `MOST_BPS`; it falls at most once in `SETTLE_S`.**
+
+Loss alone does not lower it: on a phone's network most of it comes from the air, where fewer pictures help nobody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gateway.media.answer import VIDEO_AS_KBPS
+
+MOST_BPS = VIDEO_AS_KBPS * 1000
+START_BPS = 120_000  # a first picture within a second on 300 kbit/s, and speech beside it
+LEAST_BPS = 40_000  # a small picture a second
+WINDOW_S = 1.0
+QUEUED_S = 0.07  # of ten packets of speech the second latest is so late: more than the jitter of a good network
+FREE_S = 0.04
+LATE_SHARE = 0.9
+LESS = 0.7
+MORE_AT_FIRST, MORE = 1.1, 1.02  # until the limit was met, and after that: speech pays for each try
+SETTLE_S = 0.5  # until a step down is felt: a round trip, and the queue has to run empty
+GROW_S = 1.0
+
+
+class Bandwidth:
+    """The rate of one camera; fed with how late each packet of speech came after the fastest."""
+
+    def __init__(self) -> None:
+        self.bps = START_BPS
+        self._lags: deque[tuple[float, float]] = deque()
+        self._more = MORE_AT_FIRST
+        self._changed_s = float("-inf")
+
+    def add(self, lag_s: float, now_s: float) -> None:
+        """A packet of speech arrived, the first time and unasked."""
+        self._lags.append((now_s, lag_s))
+        while now_s - self._lags[0][0] > WINDOW_S:
+            self._lags.popleft()
+
+    def look(self, now_s: float) -> bool:
+        """Decide anew; True when the camera has to be told at once."""
+        if not self._lags:
+            return False
+        ordered = sorted(lag_s for _, lag_s in self._lags)
+        late_s = ordered[int(len(ordered) * LATE_SHARE)]
+        waited_s = now_s - self._changed_s
+        if late_s > QUEUED_S and waited_s >= SETTLE_S and self.bps > LEAST_BPS:
+            self.bps = max(LEAST_BPS, int(self.bps * LESS))
+            self._more = MORE
+            self._changed_s = now_s
+            return True
+        if late_s < FREE_S and waited_s >= GROW_S and self.bps < MOST_BPS:
+            self.bps = min(MOST_BPS, int(self.bps * self._more))
+            self._changed_s = now_s
+        return False
