@@ -13,6 +13,7 @@ import logging
 import secrets
 
 from gateway.errors import SessionNotFound, TooManySessions, UpstreamQuota
+from gateway.guard.claims import Claims
 from gateway.lifecycle import EndReason
 from gateway.live.breaker import Breaker
 from gateway.live.upstream import Upstream
@@ -49,7 +50,7 @@ class Registry:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def create(self) -> Session:
+    async def create(self, claims: Claims) -> Session:
         """Start a session; its conversation begins to open at once. Raises TooManySessions and UpstreamQuota."""
         if self._closing:
             raise TooManySessions("The gateway is shutting down; please try again in a moment.")
@@ -60,6 +61,7 @@ class Registry:
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
         session = Session(
             session_id,
+            claims,
             self._settings,
             self._upstream,
             self._media,
@@ -75,25 +77,25 @@ class Registry:
         logger.info("session %s starts, %d in all", session.label, len(self._sessions))
         return session
 
-    def get(self, session_id: str) -> Session:
-        """Find a session; raises SessionNotFound."""
-        try:
-            return self._sessions[session_id][0]
-        except KeyError:
-            raise SessionNotFound("There is no such session; it may have ended.") from None
+    def get(self, session_id: str, claims: Claims) -> Session:
+        """Find a session; raises SessionNotFound, also for one of another subject."""
+        session, _ = self._sessions.get(session_id, (None, None))
+        if session is None or not claims.may_use(session.claims):
+            raise SessionNotFound("There is no such session; it may have ended.")
+        return session
 
-    async def record(self, session_id: str) -> Record:
+    async def record(self, session_id: str, claims: Claims) -> Record:
         """The record of a session, for a while also after its end; raises SessionNotFound."""
         if session_id in self._sessions:
-            return self._sessions[session_id][0].record
-        record = await self._store.load(session_id)
-        if record is None:
+            return self.get(session_id, claims).record
+        kept = await self._store.load(session_id)
+        if kept is None or not claims.may_use(Claims(kept["subject"])):
             raise SessionNotFound("There is no such session; it may have ended.")
-        return record
+        return {name: value for name, value in kept.items() if name != "subject"}
 
-    async def end(self, session_id: str, reason: EndReason) -> None:
+    async def end(self, session_id: str, claims: Claims, reason: EndReason) -> None:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
-        session = self.get(session_id)
+        session = self.get(session_id, claims)
         task = self._sessions[session_id][1]
         session.end(reason)
         await asyncio.wait([task])

@@ -18,6 +18,7 @@ from typing import Any
 
 from gateway import __version__, events
 from gateway.errors import PeerGone, SessionNotFound, UpstreamError
+from gateway.guard.claims import Claims
 from gateway.latency import Latency
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
 from gateway.live import events as live
@@ -51,6 +52,7 @@ class Session:
     def __init__(
         self,
         session_id: str,
+        claims: Claims,
         settings: Settings,
         upstream: Upstream,
         media: MediaWorker,
@@ -61,6 +63,7 @@ class Session:
     ) -> None:
         self.id = session_id
         self.label = session_id[:LABEL_CHARS]
+        self.claims = claims
         self.events = events.EventLog()
         self.last_frame: Frame | None = None
         self._settings = settings
@@ -268,7 +271,8 @@ class Session:
         self._group.create_task(self._save(), name=f"{self.label} record")
 
     async def _save(self) -> None:
-        await self._store.save(self.id, self.record, self._settings.transcript_keep_s)
+        kept = {**self.record, "subject": self.claims.subject}
+        await self._store.save(self.id, kept, self._settings.transcript_keep_s)
 
     def _is_quiet(self) -> bool:
         return self._playout.complete and not self._activity.speaking

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.doors import pages
+from gateway.doors.auth import auth_middleware
 from gateway.doors.cors import cors_middleware
 from gateway.doors.events import EventDoor
 from gateway.doors.operations import OperationsDoor
@@ -16,7 +17,9 @@ from gateway.settings import Settings
 
 def build_doors(settings: Settings, registry: Registry) -> web.Application:
     """All doors as one application; the pages come last, because they take every other path."""
-    application = web.Application(middlewares=[cors_middleware(settings), problem_middleware])
+    application = web.Application(
+        middlewares=[cors_middleware(settings), problem_middleware, auth_middleware(settings)]
+    )
     event_door = EventDoor(registry)
     application.add_routes(
         [

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from gateway import __version__, events
+from gateway.doors.auth import claims_of
 from gateway.errors import BadRequest
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
@@ -37,7 +38,7 @@ class EventDoor:
 
     async def connect(self, request: web.Request) -> web.WebSocketResponse:
         """Send events until the session is over or the client leaves."""
-        session = self._registry.get(request.match_info["id"])
+        session = self._registry.get(request.match_info["id"], claims_of(request))
         after = _after(request.query.get("after"))
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_MAX_BYTES)
         if not socket.can_prepare(request):

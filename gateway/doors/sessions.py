@@ -9,12 +9,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.doors import ice_servers
+from gateway.doors.auth import claims_of
 from gateway.doors.problem import problem
 from gateway.doors.sdp import OFFER_MAX_BYTES, check_offer
 from gateway.doors.sdpfrag import FRAGMENT_MAX_BYTES, parse_fragment
 from gateway.errors import PayloadTooLarge, UnsupportedMediaType
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
+from gateway.session import Session
 from gateway.settings import Settings
 from gateway.store.store import Record
 
@@ -47,23 +49,23 @@ class SessionDoor:
     async def start(self, request: web.Request) -> web.Response:
         """A new session with its first peer."""
         offer = check_offer(await _body(request, SDP, OFFER_MAX_BYTES))
-        session = await self._registry.create()
+        session = await self._registry.create(claims_of(request))
         try:
             answer = await session.attach(offer)
         except BaseException:
-            await self._registry.end(session.id, EndReason.NEVER_CONNECTED)
+            await self._registry.end(session.id, session.claims, EndReason.NEVER_CONNECTED)
             raise
         return self._answer(session.id, answer)
 
     async def reattach(self, request: web.Request) -> web.Response:
         """A new peer for a session that goes on."""
-        session = self._registry.get(request.match_info["id"])
+        session = self._session(request)
         answer = await session.attach(check_offer(await _body(request, SDP, OFFER_MAX_BYTES)))
         return self._answer(session.id, answer)
 
     async def trickle(self, request: web.Request) -> web.Response:
         """ICE candidates of the browser, or, with credentials that are new, an ICE restart (RFC 9725 §4.3.3)."""
-        session = self._registry.get(request.match_info["id"])
+        session = self._session(request)
         fragment = parse_fragment(await _body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
         if fragment.ice_ufrag is not None and fragment.ice_pwd is not None:
             ours = await session.restart_ice(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
@@ -74,12 +76,12 @@ class SessionDoor:
 
     async def end(self, request: web.Request) -> web.Response:
         """The person hangs up; nothing of the session is left when the answer goes out."""
-        await self._registry.end(request.match_info["id"], EndReason.USER)
+        await self._registry.end(request.match_info["id"], claims_of(request), EndReason.USER)
         return web.Response(status=204)
 
     async def frame(self, request: web.Request) -> web.Response:
         """The newest picture the model saw."""
-        frame = self._registry.get(request.match_info["id"]).last_frame
+        frame = self._session(request).last_frame
         if frame is None:
             return problem(404, "The model has not seen a frame of this session yet.", "no_frame_yet")
         headers = {"X-Frame-Id": str(frame.id), "Cache-Control": "no-store"}
@@ -87,7 +89,7 @@ class SessionDoor:
 
     async def transcript(self, request: web.Request) -> web.Response:
         """What was said: as JSON, or as text to someone who asks for that. For a while also after the end."""
-        record = await self._registry.record(request.match_info["id"])
+        record = await self._registry.record(request.match_info["id"], claims_of(request))
         headers = {"Cache-Control": "no-store"}
         if "text/plain" in request.headers.get("Accept", ""):
             return web.Response(text=_as_text(record), headers=headers)
@@ -100,6 +102,9 @@ class SessionDoor:
     async def describe_session(self, request: web.Request) -> web.Response:
         """What can be patched."""
         return web.Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
+
+    def _session(self, request: web.Request) -> Session:
+        return self._registry.get(request.match_info["id"], claims_of(request))
 
     def _answer(self, session_id: str, answer: str) -> web.Response:
         response = web.Response(status=201, text=answer, content_type=SDP, headers={"Cache-Control": "no-store"})

@@ -50,6 +50,7 @@ PURE = (
     "gateway.media.sampler",
     "gateway.media.sender",
     "gateway.media.timeline",
+    "gateway.guard.claims",
     "gateway.impair.conditions",
     "gateway.live.breaker",
     "gateway.live.context",
