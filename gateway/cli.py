@@ -21,7 +21,8 @@ from gateway import __version__
 from gateway.app import serve
 from gateway.doctor import examine, settings_lines
 from gateway.errors import ConfigError
-from gateway.settings import Settings, load_settings, unknown_variables
+from gateway.settings import Settings
+from gateway.settings_sources import load_settings, unknown_variables
 from gateway.simulator import SimulatorOptions, run_simulator
 from gateway.telemetry.logs import configure_logging
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gateway.settings import CONFIG_VARIABLE, Settings, env_names, secret_fields
+from gateway.settings import Settings, env_names, secret_fields
+from gateway.settings_sources import CONFIG_VARIABLE
 
 BEGIN = "<!-- settings: made by `make docs`, do not edit -->"
 END = "<!-- /settings -->"

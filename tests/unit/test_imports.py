@@ -34,6 +34,7 @@ LAYERS = (
         "gateway.impair",
     ),
     ("gateway.telemetry", "gateway.lifecycle", "gateway.events", "gateway.settings_table"),
+    ("gateway.settings_sources",),
     ("gateway.settings",),
     ("gateway.errors", "gateway"),
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.settings import Settings, env_names, load_settings, secret_fields, unknown_variables
+from gateway.settings import Settings, env_names, secret_fields
+from gateway.settings_sources import load_settings, unknown_variables
 
 
 def test_defaults_need_nothing() -> None:
