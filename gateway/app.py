@@ -16,11 +16,16 @@ from aiohttp import web
 
 from gateway.doors import build_doors
 from gateway.errors import ConfigError
+from gateway.guard.jwks import JwksKeys, fetch_from
+from gateway.guard.keys import FixedKeys, public_keys, secret_keys
+from gateway.guard.outgoing import Outgoing
+from gateway.guard.tokens import Rules, Tokens
 from gateway.live.upstream import upstream_from
 from gateway.media import aiortc_internals
 from gateway.media.worker import MediaWorker
 from gateway.registry import Registry
 from gateway.settings import Settings
+from gateway.settings_check import check_start
 from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
 from gateway.tools.http import http_tool
@@ -36,24 +41,26 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
 
     Raises ConfigError when the settings must not start.
     """
-    settings.check_start()
+    check_start(settings)
     aiortc_internals.check()
     profile = read_profile(settings.profile) if settings.profile else Profile()
     settings = with_profile(settings, profile)
+    outgoing = Outgoing(settings.private_networks)
+    tokens = await open_tokens(settings, outgoing)
     simulator: Simulator | None = None
     if settings.effective_upstream == "simulator" and settings.upstream_url is None:
         simulator = Simulator(script=settings.simulator_script, remember=False)
         await simulator.start()
-    servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)))
+    servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)), outgoing.resolve)
     media = MediaWorker()
     store = MemoryStore(asyncio.get_running_loop().time)
     registry: Registry | None = None
     try:
         await media.open(settings.udp_port, (), settings.udp_networks, settings.udp_advertised)
-        tools = Tools([*declared_tools(settings, profile), *await servers.open()], settings.tool_timeout_s)
+        tools = Tools([*declared_tools(settings, profile, outgoing), *await servers.open()], settings.tool_timeout_s)
         upstream = upstream_from(settings, simulator.url if simulator else None)
-        registry = Registry(settings, upstream, media, store, tools)
-        yield build_doors(settings, registry)
+        registry = Registry(settings, upstream, media, store, tools, profile.name)
+        yield build_doors(settings, registry, tokens)
     finally:
         if registry is not None:
             await registry.close()
@@ -61,6 +68,18 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
         media.close()
         if simulator is not None:
             await simulator.stop()
+
+
+async def open_tokens(settings: Settings, outgoing: Outgoing) -> Tokens | None:
+    """What checks the tokens of these settings; None where there is no key. Raises ConfigError."""
+    rules = Rules(settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_s, settings.token_max_s)
+    if settings.jwks_url is not None:
+        jwks = JwksKeys(fetch_from(settings.jwks_url, outgoing), asyncio.get_running_loop().time)
+        await jwks.refresh()
+        return Tokens(rules, jwks)
+    secrets = secret_keys(settings)
+    keys = secrets or public_keys(settings)
+    return Tokens(rules, FixedKeys(keys), secrets[0] if secrets else None) if keys else None
 
 
 def with_profile(settings: Settings, profile: Profile) -> Settings:
@@ -72,12 +91,13 @@ def with_profile(settings: Settings, profile: Profile) -> Settings:
     return settings.model_copy(update={**chosen, "tools": (*settings.tools, *profile.tools)})
 
 
-def declared_tools(settings: Settings, profile: Profile) -> list[Tool]:
+def declared_tools(settings: Settings, profile: Profile, outgoing: Outgoing) -> list[Tool]:
     """Tools of Python modules, HTTP tools and client tools; raises ConfigError."""
     search = settings.profile.parent.resolve() if settings.profile else None
+    hosts, connect = settings.http_tool_hosts, outgoing.open_socket
     return [
         *tools_of_modules(settings.tools, search),
-        *(http_tool(declared, settings.http_tool_hosts, os.environ) for declared in profile.http_tool),
+        *(http_tool(declared, hosts, os.environ, connect) for declared in profile.http_tool),
         *(client_tool(declared) for declared in profile.client_tool),
     ]
 

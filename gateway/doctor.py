@@ -24,6 +24,7 @@ from gateway.media.opus import OpusEncoder
 from gateway.media.playout import RATE_HZ
 from gateway.media.udp import UdpPort
 from gateway.settings import IceServer, Settings, env_names, secret_fields
+from gateway.settings_check import check_start
 
 PACKAGES = ("aiortc", "aioice", "av", "aiohttp", "websockets", "numpy", "pillow")
 PYTHON_LEAST = (3, 11)
@@ -118,7 +119,7 @@ def _media(settings: Settings) -> Finding:
 
 def _start(settings: Settings) -> Iterator[Finding]:
     try:
-        settings.check_start()
+        check_start(settings)
     except ConfigError as error:
         yield Finding("wrong", str(error))
     if settings.effective_auth == "insecure-open":

@@ -4,12 +4,20 @@
     ├── ConfigError            the process cannot start as it is configured
     ├── ClientError            the caller asked for something that cannot be had; the caller can mend it
     │   ├── BadRequest         400  the request cannot be read
+    │   ├── TokenInUrl         400  a token stands in the address, where it ends up in logs
+    │   ├── Unauthorized       401  the request does not prove whose it is
+    │   │   └── TokenMissing, TokenInvalid, TokenExpired, TokenUsed
+    │   ├── Forbidden          403  it does, and may not do this
+    │   │   └── WrongOrigin, WrongProfile
     │   ├── BadOffer           400  the body is not an SDP offer
     │   ├── UnsupportedOffer   422  a readable offer that asks for what the gateway does not do
     │   ├── UnsupportedMediaType 415
     │   ├── PayloadTooLarge    413
+    │   ├── BodyTimeout        408
+    │   ├── NoTokensHere       404  this gateway makes no tokens
     │   ├── SessionNotFound    404
     │   ├── PeerGone           409  the session is there, its WebRTC leg is not
+    │   ├── KeysUnavailable    503  the keys to check tokens with cannot be had
     │   └── TooManySessions    503  come back later
     └── UpstreamError          the Gemini leg
         ├── UpstreamAuth       the key, token or permission is refused; trying again cannot help
@@ -56,6 +64,84 @@ class ClientError(GatewayError):
 
 class BadRequest(ClientError):
     """The request cannot be read."""
+
+
+class TokenInUrl(ClientError):
+    """A token stands in the address: addresses end up in logs, histories and Referer headers."""
+
+    code = "token_in_url"
+
+
+class Unauthorized(ClientError):
+    """The request does not prove whose it is."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
+class TokenMissing(Unauthorized):
+    """There is no token."""
+
+    code = "token_missing"
+
+
+class TokenInvalid(Unauthorized):
+    """The token is none of this gateway's."""
+
+    code = "token_invalid"
+
+
+class TokenExpired(Unauthorized):
+    """The token was good, and its time is over."""
+
+    code = "token_expired"
+
+
+class TokenUsed(Unauthorized):
+    """The token was for one call, which has been."""
+
+    code = "token_used"
+
+
+class Forbidden(ClientError):
+    """It is known whose request this is, and it may not do this."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class WrongOrigin(Forbidden):
+    """The token is for pages of other sites."""
+
+    code = "wrong_origin"
+
+
+class WrongProfile(Forbidden):
+    """The token is for a profile that is not served here."""
+
+    code = "wrong_profile"
+
+
+class BodyTimeout(ClientError):
+    """The body of the request did not arrive in time."""
+
+    code = "body_timeout"
+    http_status = 408
+
+
+class NoTokensHere(ClientError):
+    """This gateway makes no tokens."""
+
+    code = "no_tokens_here"
+    http_status = 404
+
+
+class KeysUnavailable(ClientError):
+    """The keys to check tokens with cannot be had at the moment."""
+
+    code = "keys_unavailable"
+    http_status = 503
+    retryable = True
 
 
 class BadOffer(ClientError):

@@ -91,6 +91,7 @@ class Lifecycle:
     state: State = State.STARTING
     reason: EndReason | None = None
     words: str = ""
+    was_live: bool = False
 
     def step(self, trigger: Trigger) -> State:
         """Move along the table and return the new state; raises IllegalStep where the table has no row."""
@@ -98,6 +99,7 @@ class Lifecycle:
             self.state = TABLE[self.state, trigger]
         except KeyError:
             raise IllegalStep(f"a session that is {self.state} cannot take {trigger}") from None
+        self.was_live |= self.state is State.LIVE
         return self.state
 
     def end(self, reason: EndReason, words: str = "") -> bool:

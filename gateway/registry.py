@@ -1,9 +1,9 @@
 """All sessions of this process.
 
-Owns which sessions there are, their ids, and the tasks in which they run. It must not know doors or what a session
-does inside.
-**Invariant: every session is running in exactly one task that this registry awaits; a session that is over is not
-found any more.**
+Owns which sessions there are, their ids, whose they are, and the tasks in which they run. It must not know doors or
+what a session does inside.
+**Invariant: every session is running in exactly one task that this registry awaits; a session that is over, or
+somebody else's, is not found. A token for one session starts one that comes about, and no second.**
 """
 
 from __future__ import annotations
@@ -11,9 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 
-from gateway.errors import SessionNotFound, TooManySessions, UpstreamQuota
+from gateway.errors import (
+    Forbidden,
+    GatewayError,
+    SessionNotFound,
+    TokenExpired,
+    TokenUsed,
+    TooManySessions,
+    UpstreamQuota,
+    WrongProfile,
+)
 from gateway.guard.claims import Claims
+from gateway.guard.terms import terms
 from gateway.lifecycle import EndReason
 from gateway.live.breaker import Breaker
 from gateway.live.upstream import Upstream
@@ -30,11 +41,20 @@ logger = logging.getLogger(__name__)
 ID_BYTES = 16  # 128 random bits: an id is a capability (RFC 9725 §4.1 asks that session URLs cannot be guessed)
 
 
+EXPIRED = "The token has expired: ask for a new one."
+
+
 class Registry:
     """Creates, finds and ends sessions."""
 
     def __init__(
-        self, settings: Settings, upstream: Upstream, media: MediaWorker, store: SessionStore, tools: Tools
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        media: MediaWorker,
+        store: SessionStore,
+        tools: Tools,
+        profile: str,
     ) -> None:
         self.node = secrets.token_hex(3)  # ids name their node, so that a front can find a session's owner
         self._settings = settings
@@ -43,6 +63,7 @@ class Registry:
         self._store = store
         self._breaker = Breaker()
         self._tools = tools
+        self._profile = profile
         self._runner = Runner(settings.tool_timeout_s, settings.tools_per_process, settings.tool_result_max_bytes)
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._closing = False
@@ -51,26 +72,30 @@ class Registry:
         return len(self._sessions)
 
     async def create(self, claims: Claims) -> Session:
-        """Start a session; its conversation begins to open at once. Raises TooManySessions and UpstreamQuota."""
-        if self._closing:
-            raise TooManySessions("The gateway is shutting down; please try again in a moment.")
-        if len(self._sessions) >= self._settings.max_sessions:
-            raise TooManySessions("All places are taken at the moment; please try again in a moment.")
-        if self._breaker.wait_s(asyncio.get_running_loop().time()):
-            raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.")
+        """Start a session; its conversation begins to open at once.
+
+        Raises Unauthorized, Forbidden, TooManySessions and UpstreamQuota.
+        """
+        self._check_rights(claims)
+        await self._use(claims)
+        try:
+            self._admit()
+        except GatewayError:
+            await self._give_back(claims)
+            raise
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
         session = Session(
             session_id,
             claims,
-            self._settings,
+            terms(self._settings, claims),
             self._upstream,
             self._media,
             self._store,
             self._breaker,
-            self._tools,
+            self._tools if claims.tools is None else self._tools.only(claims.tools),
             self._runner,
         )
-        task = asyncio.create_task(session.run(), name=f"{session.label} session")
+        task = asyncio.create_task(self._hold(session), name=f"{session.label} session")
         self._sessions[session_id] = session, task
         task.add_done_callback(lambda _: self._forget(session_id))
         metrics.SESSIONS.inc()
@@ -78,20 +103,23 @@ class Registry:
         return session
 
     def get(self, session_id: str, claims: Claims) -> Session:
-        """Find a session; raises SessionNotFound, also for one of another subject."""
+        """Find a session; raises SessionNotFound, also for one of another subject, and TokenExpired.
+
+        The token that made a session is good for it as long as there is one, whatever its own end.
+        """
         session, _ = self._sessions.get(session_id, (None, None))
-        if session is None or not claims.may_use(session.claims):
-            raise SessionNotFound("There is no such session; it may have ended.")
+        _check_use(claims, session.claims if session is not None else None)
+        assert session is not None
         return session
 
     async def record(self, session_id: str, claims: Claims) -> Record:
-        """The record of a session, for a while also after its end; raises SessionNotFound."""
+        """The record of a session, for a while also after its end; raises as `get` does."""
         if session_id in self._sessions:
             return self.get(session_id, claims).record
         kept = await self._store.load(session_id)
-        if kept is None or not claims.may_use(Claims(kept["subject"])):
-            raise SessionNotFound("There is no such session; it may have ended.")
-        return {name: value for name, value in kept.items() if name != "subject"}
+        _check_use(claims, Claims(**kept["owner"]) if kept is not None else None)
+        assert kept is not None
+        return {name: value for name, value in kept.items() if name != "owner"}
 
     async def end(self, session_id: str, claims: Claims, reason: EndReason) -> None:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
@@ -109,6 +137,47 @@ class Registry:
         if tasks:
             await asyncio.wait(tasks)
 
+    # Whether one may start
+
+    def _check_rights(self, claims: Claims) -> None:
+        if claims.operator:
+            raise Forbidden("The operator's key starts no calls: make a token with it (POST /v1/tokens).")
+        if claims.is_spent(time.time()):
+            raise TokenExpired(EXPIRED)
+        if claims.profile not in (None, self._profile):
+            raise WrongProfile(
+                f"The token is for the profile {claims.profile!r}, and this gateway serves {self._profile!r}."
+            )
+
+    def _admit(self) -> None:
+        if self._closing:
+            raise TooManySessions("The gateway is shutting down; please try again in a moment.")
+        if len(self._sessions) >= self._settings.max_sessions:
+            raise TooManySessions("All places are taken at the moment; please try again in a moment.")
+        if self._breaker.wait_s(asyncio.get_running_loop().time()):
+            raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.")
+
+    async def _use(self, claims: Claims) -> None:
+        """Take a token that is for one session; raises TokenUsed when another has it."""
+        if claims.single_use and claims.token_id is not None and claims.expires_at is not None:
+            keep_s = claims.expires_at - time.time()
+            if not await self._store.use_once(claims.token_id, keep_s):
+                raise TokenUsed("The token was for one call and has been used: ask for a new one.")
+
+    async def _give_back(self, claims: Claims) -> None:
+        """The session did not come about: its token is as good as before."""
+        if claims.single_use and claims.token_id is not None:
+            await self._store.give_back(claims.token_id)
+
+    # The life of one
+
+    async def _hold(self, session: Session) -> None:
+        try:
+            await session.run()
+        finally:
+            if not session.was_live:
+                await self._give_back(session.claims)
+
     def _forget(self, session_id: str) -> None:
         session, task = self._sessions.pop(session_id)
         metrics.SESSIONS.dec()
@@ -116,3 +185,11 @@ class Registry:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("session %s was lost to a defect", session.label, exc_info=error)
         logger.info("session %s is gone (%s), %d left", session.label, session.end_reason, len(self._sessions))
+
+
+def _check_use(claims: Claims, owner: Claims | None) -> None:
+    """Whether this bearer may use the session of `owner`; raises SessionNotFound and TokenExpired."""
+    if owner is None or not claims.may_use(owner):
+        raise SessionNotFound("There is no such session; it may have ended.")
+    if claims.is_spent(time.time()) and claims.token_id != owner.token_id:
+        raise TokenExpired(EXPIRED)

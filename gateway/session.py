@@ -108,6 +108,11 @@ class Session:
         return self._lifecycle.state
 
     @property
+    def was_live(self) -> bool:
+        """Whether media was ever connected."""
+        return self._lifecycle.was_live
+
+    @property
     def end_reason(self) -> EndReason | None:
         """Why it ended, once it does."""
         return self._lifecycle.reason
@@ -155,6 +160,9 @@ class Session:
         except BaseException:
             await peer.close()
             raise
+        if peer.video_refused:
+            text = "This call is voice alone: your camera is not taken."
+            self.events.publish(events.server_message("notice", code="video_not_allowed", text=text, level="info"))
         previous, self._peer = self._peer, peer
         self._group.create_task(self._carry(peer), name=f"{self.label} peer")
         if previous is not None:
@@ -271,7 +279,7 @@ class Session:
         self._group.create_task(self._save(), name=f"{self.label} record")
 
     async def _save(self) -> None:
-        kept = {**self.record, "subject": self.claims.subject}
+        kept = {**self.record, "owner": {"subject": self.claims.subject, "token_id": self.claims.token_id}}
         await self._store.save(self.id, kept, self._settings.transcript_keep_s)
 
     def _is_quiet(self) -> bool:

@@ -1,8 +1,8 @@
 """Every knob of the gateway, in one place.
 
-Owns names, types, defaults, bounds, the words that describe them (the README's table is made from here), and which of
-them do not go together. It must not know where a value comes from (`settings_sources`), nor what the other modules do
-with it.
+Owns names, types, defaults, bounds and the words that describe them (the README's table is made from here). It must not
+know where a value comes from (`settings_sources`), which of them do not go together (`settings_check`), nor what the
+other modules do with it.
 **Invariant: a `Settings` object is complete and coherent; whatever is wrong is said in a sentence that names the
 variable, before anything starts.**
 """
@@ -21,12 +21,20 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from gateway.errors import ConfigError
-
 PREFIX = "GATEWAY_"
 
 Upstreams = Literal["auto", "gemini", "vertex", "simulator"]
 AuthModes = Literal["open", "token", "insecure-open"]
+
+COMMA_SEPARATED = (
+    "cors_origins",
+    "tools",
+    "private_networks",
+    "http_tool_hosts",
+    "turn_urls",
+    "udp_networks",
+    "udp_advertised",
+)
 
 
 class IceServer(BaseModel):
@@ -67,10 +75,48 @@ class Settings(BaseSettings):
     # Where the gateway listens
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    tls_cert: Path | None = Field(None, description="PEM file of the certificate, to listen with HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's key.")
+    state_dir: Path | None = Field(
+        None,
+        description="Where `gateway serve --lan` keeps its certificate; empty: `gemini-live-gateway` in "
+        "`$XDG_STATE_HOME` or `~/.local/state`.",
+    )
     auth: AuthModes | None = Field(
         None,
-        description="`open` lets anyone in and is refused on any address but a loopback one, where it is the default; "
-        "`insecure-open` lets anyone in on any address, for closed test networks.",
+        description="`token` asks for one with every request and is the default on any address but a loopback one; "
+        "`open` lets anyone in and is refused there; `insecure-open` lets anyone in on any address, for closed test "
+        "networks.",
+    )
+    jwt_secret: SecretStr | None = _secret(
+        "GATEWAY_JWT_SECRET",
+        description="Secret that signs tokens (HS256), at least 32 bytes. This, a public key or a JWKS URL.",
+    )
+    jwt_secret_previous: SecretStr | None = _secret(
+        "GATEWAY_JWT_SECRET_PREVIOUS", description="The secret before: its tokens are still taken, while keys change."
+    )
+    jwt_public_key: SecretStr | None = _secret(
+        "GATEWAY_JWT_PUBLIC_KEY",
+        description="Public key in PEM of a backend that signs tokens: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).",
+    )
+    jwt_public_key_previous: SecretStr | None = _secret(
+        "GATEWAY_JWT_PUBLIC_KEY_PREVIOUS", description="The public key before, while keys change."
+    )
+    jwks_url: str | None = Field(None, description="HTTPS address of a backend's public keys (JWKS).")
+    jwt_audience: str = Field("gemini-live-gateway", min_length=1, description="What `aud` of a token must name.")
+    jwt_issuer: str | None = Field(None, description="What `iss` of a token must be; empty: it is not looked at.")
+    jwt_leeway_s: float = Field(
+        30.0, ge=0, le=300, description="Seconds by which the clock of who signed a token may differ."
+    )
+    token_max_s: float = Field(
+        86_400.0, ge=1, description="Seconds a token may be valid from now at most; a longer one is refused."
+    )
+    operator_key: SecretStr | None = _secret(
+        "GATEWAY_OPERATOR_KEY",
+        description="Key of `POST /v1/tokens` and of what only the operator may do, at least 32 characters.",
+    )
+    operator_key_previous: SecretStr | None = _secret(
+        "GATEWAY_OPERATOR_KEY_PREVIOUS", description="The operator's key before, while keys change."
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins whose pages may call the gateway, comma-separated; its own pages always may."
@@ -137,6 +183,11 @@ class Settings(BaseSettings):
     tools: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Python modules whose `@tool` functions the model may call, comma-separated."
     )
+    private_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Private addresses that HTTP tools, MCP servers and the JWKS URL may lead to, as networks such as "
+        "`10.1.0.0/16`, comma-separated; every other private, loopback or link-local address is refused.",
+    )
     http_tool_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts that the HTTP tools of a profile may ask, comma-separated."
     )
@@ -151,6 +202,7 @@ class Settings(BaseSettings):
     )
 
     # The picture
+    video: bool = Field(True, description="False: no camera is taken; calls are voice alone.")
     video_fps_min: float = Field(1.0, gt=0, le=30, description="Frames a second sent to the model of a still picture.")
     video_fps_max: float = Field(
         3.0, gt=0, le=30, description="Frames a second sent of a moving picture. Google documents at most 1."
@@ -162,6 +214,21 @@ class Settings(BaseSettings):
     ice_servers: tuple[IceServer, ...] = Field(
         (),
         description='STUN and TURN servers for the browser, JSON: `[{"urls":"turn:…","username":…,"credential":…}]`.',
+    )
+    turn_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="TURN servers that know `GATEWAY_TURN_SECRET`, such as `turn:turn.example:3478?transport=udp`, "
+        "comma-separated; every caller gets credentials of its own.",
+    )
+    turn_secret: SecretStr | None = _secret(
+        "GATEWAY_TURN_SECRET", description="coturn's `static-auth-secret`. Never leaves the server."
+    )
+    turn_secret_previous: SecretStr | None = _secret(
+        "GATEWAY_TURN_SECRET_PREVIOUS",
+        description="The secret before: while it is set, callers get credentials of both, and either server takes one.",
+    )
+    turn_ttl_s: float = Field(
+        14_400.0, ge=60, le=86_400, description="Seconds TURN credentials are valid: longer than a call."
     )
     udp_port: int = Field(0, ge=0, le=65535, description="UDP port of all calls of this process; 0 takes a free one.")
     udp_networks: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -193,7 +260,7 @@ class Settings(BaseSettings):
         if not isinstance(values, dict):
             return values
         split = {}
-        for name in ("cors_origins", "tools", "http_tool_hosts", "udp_networks", "udp_advertised"):
+        for name in COMMA_SEPARATED:
             if isinstance(values.get(name), str):
                 split[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
         return {**values, **split}
@@ -237,29 +304,6 @@ class Settings(BaseSettings):
         if self.auth is not None:
             return self.auth
         return "open" if self.listens_on_loopback else "token"
-
-    def check_start(self) -> None:
-        """Raise ConfigError for what each value allows and all of them together do not."""
-        if self.effective_auth == "token":
-            raise ConfigError(
-                f"GATEWAY_HOST={self.host} can be reached from other machines and token authentication is not part of "
-                "this version: listen on a loopback address (GATEWAY_HOST=127.0.0.1), or say "
-                "GATEWAY_AUTH=insecure-open on a closed test network."
-                if not self.listens_on_loopback
-                else "GATEWAY_AUTH=token is not part of this version: use GATEWAY_AUTH=open on a loopback address."
-            )
-        if self.effective_auth == "open" and not self.listens_on_loopback:
-            raise ConfigError(
-                f"GATEWAY_AUTH=open lets anyone in and GATEWAY_HOST={self.host} can be reached from other machines: "
-                "listen on 127.0.0.1, or say GATEWAY_AUTH=insecure-open on a closed test network."
-            )
-        if self.effective_upstream == "gemini" and self.gemini_api_key is None and self.upstream_url is None:
-            raise ConfigError(
-                "GATEWAY_UPSTREAM=gemini needs a key: set GEMINI_API_KEY or GEMINI_API_KEY_FILE, "
-                "or unset GATEWAY_UPSTREAM to talk to the built-in simulator."
-            )
-        if self.effective_upstream == "vertex" and not self.vertex_project:
-            raise ConfigError("GATEWAY_UPSTREAM=vertex needs GATEWAY_VERTEX_PROJECT, the Google Cloud project to bill.")
 
 
 def secret_fields() -> tuple[str, ...]:

@@ -8,24 +8,29 @@ from gateway.doors import pages
 from gateway.doors.auth import auth_middleware
 from gateway.doors.cors import cors_middleware
 from gateway.doors.events import EventDoor
+from gateway.doors.hardening import harden
 from gateway.doors.operations import OperationsDoor
 from gateway.doors.problem import problem_middleware
 from gateway.doors.sessions import SessionDoor
+from gateway.doors.tokens import TokenDoor
+from gateway.guard.tokens import Tokens
 from gateway.registry import Registry
 from gateway.settings import Settings
 
 
-def build_doors(settings: Settings, registry: Registry) -> web.Application:
+def build_doors(settings: Settings, registry: Registry, tokens: Tokens | None) -> web.Application:
     """All doors as one application; the pages come last, because they take every other path."""
     application = web.Application(
-        middlewares=[cors_middleware(settings), problem_middleware, auth_middleware(settings)]
+        middlewares=[cors_middleware(settings), problem_middleware, auth_middleware(settings, tokens)]
     )
+    harden(application)
     event_door = EventDoor(registry)
     application.add_routes(
         [
             *SessionDoor(settings, registry).routes(),
             *event_door.routes(),
             *OperationsDoor(settings, registry).routes(),
+            *TokenDoor(tokens).routes(),
             *pages.routes(),
         ]
     )

@@ -14,7 +14,7 @@ from weakref import WeakSet
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from gateway import __version__, events
-from gateway.doors.auth import claims_of
+from gateway.doors.auth import SUBPROTOCOL, claims_of
 from gateway.errors import BadRequest
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
@@ -40,7 +40,7 @@ class EventDoor:
         """Send events until the session is over or the client leaves."""
         session = self._registry.get(request.match_info["id"], claims_of(request))
         after = _after(request.query.get("after"))
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_MAX_BYTES)
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_MAX_BYTES, protocols=(SUBPROTOCOL,))
         if not socket.can_prepare(request):
             raise BadRequest("This address is a WebSocket: connect with ws:// or wss://.")
         await socket.prepare(request)

@@ -1,15 +1,21 @@
 """What a client or an operator may ask about the gateway itself.
 
 Owns health and client configuration. It must not know sessions beyond their number.
-**Invariant: nothing here is secret but the TURN credentials, which are made to be given to browsers.**
+**Invariant: nothing here is secret but the TURN credentials, which are made for the one who asks.**
 """
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from aiohttp import web
 
 from gateway import __version__
-from gateway.doors import ice_servers
+from gateway.doors.auth import claims_of, require_operator
+from gateway.doors.ice_servers import as_json
+from gateway.guard.terms import terms
+from gateway.guard.turn_credentials import ice_servers
 from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.telemetry import metrics
@@ -32,16 +38,20 @@ class OperationsDoor:
         ]
 
     async def health(self, _: web.Request) -> web.Response:
-        """200 while the event loop turns."""
-        return web.json_response({"status": "ok", "version": __version__, "sessions": len(self._registry)})
+        """200 while the event loop turns; more is told only where this machine alone can ask."""
+        told: dict[str, Any] = {"status": "ok"}
+        if self._settings.effective_auth == "open":
+            told |= {"version": __version__, "sessions": len(self._registry)}
+        return web.json_response(told)
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        """For Prometheus."""
+    async def metrics(self, request: web.Request) -> web.Response:
+        """For Prometheus, with the operator's key."""
+        require_operator(request, self._settings)
         return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    async def client_config(self, _: web.Request) -> web.Response:
+    async def client_config(self, request: web.Request) -> web.Response:
         """What a page needs to know before a call."""
-        settings = self._settings
+        settings = terms(self._settings, claims_of(request))
         return web.json_response(
             {
                 "version": __version__,
@@ -49,6 +59,7 @@ class OperationsDoor:
                 "model": settings.model,
                 "auth": settings.effective_auth,
                 "video": {
+                    "allowed": settings.video,
                     "fps_min": settings.video_fps_min,
                     "fps_max": settings.video_fps_max,
                     "size_px": settings.video_size_px,
@@ -56,7 +67,7 @@ class OperationsDoor:
             }
         )
 
-    async def ice_servers(self, _: web.Request) -> web.Response:
+    async def ice_servers(self, request: web.Request) -> web.Response:
         """For `RTCPeerConnection`."""
-        body = {"iceServers": ice_servers.as_json(self._settings.ice_servers)}
-        return web.json_response(body, headers={"Cache-Control": "no-store"})
+        servers = ice_servers(self._settings, claims_of(request), time.time())
+        return web.json_response({"iceServers": as_json(servers)})

@@ -12,11 +12,12 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.errors import GatewayError
+from gateway.errors import Forbidden, GatewayError, TokenMissing, Unauthorized
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="gateway"'
 RETRY_AFTER_S = 5  # when a place may be free again, or a gateway has restarted
 
 # Sentences for what aiohttp refuses itself.
@@ -48,6 +49,10 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         response = problem(error.http_status, error.user_message, error.code)
         if error.retryable:
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        if isinstance(error, (Unauthorized, Forbidden)):
+            response.headers["WWW-Authenticate"] = CHALLENGE + _complaint(error)
+        if not request.content.is_eof():
+            response.force_close()  # what is left of a body that was given up is not the next request
         return response
     except web.HTTPException as error:
         if error.status < 400:
@@ -58,5 +63,13 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
-        logger.exception("%s %s failed", request.method, request.path)
+        resource = request.match_info.route.resource  # a path may hold an id, or anything at all
+        logger.exception("%s %s failed", request.method, resource.canonical if resource is not None else "?")
         return problem(500, "Something went wrong inside the gateway; the operator's log has the details.", "internal")
+
+
+def _complaint(error: Unauthorized | Forbidden) -> str:
+    """What is wrong with a token, in the words of RFC 6750 §3.1; nothing where there was none."""
+    if isinstance(error, TokenMissing):
+        return ""
+    return ', error="insufficient_scope"' if isinstance(error, Forbidden) else ', error="invalid_token"'

@@ -6,14 +6,17 @@ Owns paths, content types and status codes of these resources. It must not know 
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
-from gateway.doors import ice_servers
 from gateway.doors.auth import claims_of
+from gateway.doors.body import read_body
+from gateway.doors.ice_servers import as_links
 from gateway.doors.problem import problem
 from gateway.doors.sdp import OFFER_MAX_BYTES, check_offer
 from gateway.doors.sdpfrag import FRAGMENT_MAX_BYTES, parse_fragment
-from gateway.errors import PayloadTooLarge, UnsupportedMediaType
+from gateway.guard.turn_credentials import ice_servers
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
 from gateway.session import Session
@@ -48,25 +51,25 @@ class SessionDoor:
 
     async def start(self, request: web.Request) -> web.Response:
         """A new session with its first peer."""
-        offer = check_offer(await _body(request, SDP, OFFER_MAX_BYTES))
+        offer = check_offer(await read_body(request, SDP, OFFER_MAX_BYTES))
         session = await self._registry.create(claims_of(request))
         try:
             answer = await session.attach(offer)
         except BaseException:
             await self._registry.end(session.id, session.claims, EndReason.NEVER_CONNECTED)
             raise
-        return self._answer(session.id, answer)
+        return self._answer(session, answer)
 
     async def reattach(self, request: web.Request) -> web.Response:
         """A new peer for a session that goes on."""
         session = self._session(request)
-        answer = await session.attach(check_offer(await _body(request, SDP, OFFER_MAX_BYTES)))
-        return self._answer(session.id, answer)
+        answer = await session.attach(check_offer(await read_body(request, SDP, OFFER_MAX_BYTES)))
+        return self._answer(session, answer)
 
     async def trickle(self, request: web.Request) -> web.Response:
         """ICE candidates of the browser, or, with credentials that are new, an ICE restart (RFC 9725 §4.3.3)."""
         session = self._session(request)
-        fragment = parse_fragment(await _body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
+        fragment = parse_fragment(await read_body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
         if fragment.ice_ufrag is not None and fragment.ice_pwd is not None:
             ours = await session.restart_ice(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
             if ours is not None:
@@ -106,25 +109,12 @@ class SessionDoor:
     def _session(self, request: web.Request) -> Session:
         return self._registry.get(request.match_info["id"], claims_of(request))
 
-    def _answer(self, session_id: str, answer: str) -> web.Response:
+    def _answer(self, session: Session, answer: str) -> web.Response:
         response = web.Response(status=201, text=answer, content_type=SDP, headers={"Cache-Control": "no-store"})
-        response.headers["Location"] = f"/v1/sessions/{session_id}"
-        for link in ice_servers.as_links(self._settings.ice_servers):
+        response.headers["Location"] = f"/v1/sessions/{session.id}"
+        for link in as_links(ice_servers(self._settings, session.claims, time.time())):
             response.headers.add("Link", link)
         return response
-
-
-async def _body(request: web.Request, content_type: str, max_bytes: int) -> bytes:
-    """The body of a request; raises UnsupportedMediaType and PayloadTooLarge."""
-    if request.content_type != content_type:
-        given = request.headers.get("Content-Type", "none")
-        raise UnsupportedMediaType(f"The content type must be {content_type}, and was {given}.")
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > max_bytes:
-            raise PayloadTooLarge(f"The body has more than {max_bytes} bytes.")
-    return bytes(body)
 
 
 def _as_text(record: Record) -> str:

@@ -128,6 +128,7 @@ class Peer:
         self._first_mid: str | None = None
         self._remote_ufrag: str | None = None
         self._changed = asyncio.Event()
+        self.video_refused = False  # a camera was offered that is not taken
         self._closed: asyncio.Task[None] | None = None
         self._pc.on("connectionstatechange", self._changed.set)
 
@@ -148,7 +149,8 @@ class Peer:
             sections = SessionDescription.parse(offer_sdp).media
         except Exception as error:  # the parser asserts, indexes and converts without guard
             raise BadOffer(f"The SDP cannot be read: {error or type(error).__name__}.") from None
-        self._offer_transceivers([section.kind for section in sections if section.port])
+        kinds = [section.kind for section in sections if section.port]
+        self._offer_transceivers(kinds)
         leg = self._leg = self._join_port()
         take_over_media(self._pc)
         try:
@@ -164,7 +166,7 @@ class Peer:
         red = redundancy(offer_sdp) if self._settings.audio_redundancy else None
         if red is not None:
             answer_sdp = with_redundancy(answer_sdp, *red)
-        self._open_plane(leg, answer_sdp, video=any(section.kind == "video" for section in sections))
+        self._open_plane(leg, answer_sdp, video="video" in kinds and not self.video_refused)
         return answer_sdp
 
     async def add_candidates(self, candidates: Sequence[TrickleCandidate]) -> None:
@@ -247,7 +249,8 @@ class Peer:
         audio = self._pc.addTransceiver("audio", direction="sendrecv")
         _prefer(audio, "audio", ("audio/opus",))
         if "video" in kinds:
-            video = self._pc.addTransceiver("video", direction="recvonly")
+            self.video_refused = not self._settings.video
+            video = self._pc.addTransceiver("video", direction="inactive" if self.video_refused else "recvonly")
             _prefer(video, "video", ("video/VP8", "video/H264", "video/rtx"))
 
     def _join_port(self) -> IceLeg:

@@ -1,13 +1,15 @@
 """Tools that are HTTP requests, for people who do not write Python.
 
-Owns the request: allowed hosts, bounds, and the secret header. It must not know profiles' files or calls.
+Owns the request: allowed hosts, bounds, and the secret header. It must not know profiles' files or calls, nor which
+addresses a host may have: `connect` decides.
 **Invariant: no host is asked that was not listed, no redirect is followed, and no more than `BODY_MAX_BYTES` is read.**
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import socket
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,11 +21,13 @@ from gateway.tools.schema import openapi
 from gateway.tools.secret import secret
 from gateway.tools.tool import Json, Tool, ToolContext, check_name
 
+Connect = Callable[[tuple[Any, ...]], socket.socket]  # of an entry of getaddrinfo; raises OSError
+
 BODY_MAX_BYTES = 64 * 1024  # what can be told is bounded far below
 
 
-def http_tool(declared: HttpTool, hosts: Collection[str], env: Mapping[str, str]) -> Tool:
-    """The tool of a declaration; raises ConfigError."""
+def http_tool(declared: HttpTool, hosts: Collection[str], env: Mapping[str, str], connect: Connect) -> Tool:
+    """The tool of a declaration; `connect` makes its sockets, to addresses that may be asked. Raises ConfigError."""
     parts = urlsplit(declared.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"The URL of the tool {declared.name} is not one: {declared.url!r}.")
@@ -36,7 +40,7 @@ def http_tool(declared: HttpTool, hosts: Collection[str], env: Mapping[str, str]
         headers[declared.secret_header] = secret(declared.secret_env, f"The tool {declared.name}", env)
 
     async def call(args: Json, _: ToolContext) -> Any:
-        return await _request(declared, headers, args)
+        return await _request(declared, headers, connect, args)
 
     return Tool(
         check_name(declared.name),
@@ -50,20 +54,24 @@ def http_tool(declared: HttpTool, hosts: Collection[str], env: Mapping[str, str]
     )
 
 
-async def _request(declared: HttpTool, headers: Mapping[str, str], args: Json) -> Any:
+async def _request(declared: HttpTool, headers: Mapping[str, str], connect: Connect, args: Json) -> Any:
     in_query = declared.method in ("GET", "DELETE")
     arguments: dict[str, Any] = (
         {"params": {name: _plain(value) for name, value in args.items()}} if in_query else {"json": args}
     )
     async with (
-        aiohttp.ClientSession(auto_decompress=False, trust_env=False) as client,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=connect), auto_decompress=False, trust_env=False
+        ) as client,
         client.request(declared.method, declared.url, headers=headers, allow_redirects=False, **arguments) as response,
     ):
-        body = await response.content.read(BODY_MAX_BYTES + 1)
         if response.status >= 300:
             return {"error": f"{declared.name} was answered with HTTP {response.status}."}
-        if len(body) > BODY_MAX_BYTES:
-            return {"error": f"The answer of {declared.name} has more than {BODY_MAX_BYTES} bytes."}
+        body = b""
+        async for part in response.content.iter_any():
+            body += part
+            if len(body) > BODY_MAX_BYTES:
+                return {"error": f"The answer of {declared.name} has more than {BODY_MAX_BYTES} bytes."}
     text = body.decode(errors="replace")
     try:
         return json.loads(text)

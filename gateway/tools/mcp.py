@@ -1,6 +1,7 @@
 """Tools of Model Context Protocol servers.
 
-Owns the connections to the servers and the translation of their tools. It must not know sessions or calls.
+Owns the connections to the servers and the translation of their tools. It must not know sessions or calls, nor which
+addresses a server may have: `resolve` decides.
 **Invariant: a server that cannot be reached at the start stops the start with a sentence; one that is lost later fails
 its calls, is connected to again, and harms nothing else; when `close` returns no connection and no process of a server
 is left.**
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -23,6 +24,8 @@ from gateway.tools.tool import Json, Tool, ToolContext
 
 logger = logging.getLogger(__name__)
 
+Resolve = Callable[[str, int], Awaitable[str]]  # host and port to an address that may be asked; raises OSError
+
 START_TIMEOUT_S = 20.0  # a server may be a program that is downloaded and compiled at its first start
 CLOSE_TIMEOUT_S = 5.0
 HTTP_TIMEOUT_S = 30.0  # of one exchange; a call has its own time-out
@@ -33,8 +36,8 @@ CONNECTION_CLOSED = -32000  # error code of the package for calls on a connectio
 class McpServers:
     """The servers of a process."""
 
-    def __init__(self, declared: tuple[McpServer, ...]) -> None:
-        self._servers = [_Server(one) for one in declared]
+    def __init__(self, declared: tuple[McpServer, ...], resolve: Resolve) -> None:
+        self._servers = [_Server(one, resolve) for one in declared]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> list[Tool]:
@@ -65,8 +68,9 @@ class McpServers:
 class _Server:
     """One server. A connection lives in one task from its beginning to its end, as the package wants it."""
 
-    def __init__(self, declared: McpServer) -> None:
+    def __init__(self, declared: McpServer, resolve: Resolve) -> None:
         self.declared = declared
+        self._resolve = resolve
         self.stop = asyncio.Event()
         self._lost = asyncio.Event()
         self._session: Any = None
@@ -78,7 +82,7 @@ class _Server:
         while not self.stop.is_set():
             try:
                 async with AsyncExitStack() as stack:
-                    self._session = await _connect(self.declared, stack)
+                    self._session = await _connect(self.declared, self._resolve, stack)
                     if not ready.done():
                         ready.set_result(await self._tools())
                     failures = 0
@@ -146,7 +150,7 @@ def _cannot_use(server: McpServer, error: BaseException) -> ConfigError:
     return ConfigError(f"The MCP server {server.name} cannot be used: {type(error).__name__}: {error}.")
 
 
-async def _connect(server: McpServer, stack: AsyncExitStack) -> Any:
+async def _connect(server: McpServer, resolve: Resolve, stack: AsyncExitStack) -> Any:
     try:
         import httpx2
         from mcp import ClientSession, StdioServerParameters
@@ -156,7 +160,13 @@ async def _connect(server: McpServer, stack: AsyncExitStack) -> Any:
         raise ConfigError("MCP servers need the mcp package: pip install 'gemini-live-gateway[mcp]'.") from None
     if server.url:
         client = await stack.enter_async_context(
-            httpx2.AsyncClient(headers=_headers(server, os.environ), timeout=HTTP_TIMEOUT_S, follow_redirects=False)
+            httpx2.AsyncClient(
+                headers=_headers(server, os.environ),
+                timeout=HTTP_TIMEOUT_S,
+                follow_redirects=False,
+                trust_env=False,
+                event_hooks={"request": [_pinned(resolve)]},
+            )
         )
         streams = await stack.enter_async_context(streamable_http_client(server.url, http_client=client))
     else:
@@ -166,6 +176,18 @@ async def _connect(server: McpServer, stack: AsyncExitStack) -> Any:
     session = await stack.enter_async_context(ClientSession(streams[0], streams[1]))
     await session.initialize()
     return session
+
+
+def _pinned(resolve: Resolve) -> Callable[[Any], Awaitable[None]]:
+    """A hook that sends a request to the very address that was looked at; TLS still asks for the name."""
+
+    async def hook(request: Any) -> None:
+        url = request.url
+        address = await resolve(url.host, url.port or (443 if url.scheme == "https" else 80))
+        request.extensions = {**request.extensions, "sni_hostname": url.host}
+        request.url = url.copy_with(host=address)
+
+    return hook
 
 
 def _headers(server: McpServer, env: Mapping[str, str]) -> dict[str, str]:

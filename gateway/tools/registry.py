@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from gateway.errors import ConfigError
@@ -37,6 +37,10 @@ class Tools:
         if tool.name in self._tools:
             raise ConfigError(f"There are two tools with the name {tool.name}.")
         self._tools[tool.name] = tool
+
+    def only(self, names: Collection[str]) -> Tools:
+        """Those of these names."""
+        return Tools((one for one in self if one.name in names), self.timeout_s)
 
     def get(self, name: str) -> Tool | None:
         """The tool of this name."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
+from gateway.guard.outgoing import Outgoing
 from gateway.tools.mcp import McpServers
 from gateway.tools.profile import McpServer
 from gateway.tools.registry import Tools
@@ -18,6 +19,7 @@ from gateway.tools.tool import ToolContext
 
 pytest.importorskip("mcp")
 SERVER = str(Path(__file__).with_name("mcp_server.py"))
+HERE = Outgoing(["127.0.0.1"])
 CONTEXT = ToolContext("session", None, lambda kind, facts: None)
 WIKI = McpServer(name="wiki", command=(sys.executable, SERVER))
 
@@ -54,7 +56,7 @@ def http_server() -> Iterator[str]:
 
 async def test_a_server_is_a_process_whose_tools_can_be_called() -> None:
     """Declared as the model can call them; what they answer and how they fail is told; it ends with the gateway."""
-    servers = McpServers((WIKI,))
+    servers = McpServers((WIKI,), HERE.resolve)
     tools = Tools(await servers.open())
     try:
         assert {one.name for one in tools} == {"search", "page_of", "slow", "die"}
@@ -78,9 +80,9 @@ async def test_a_server_can_be_asked_over_http(http_server: str, monkeypatch: py
     wiki = McpServer(name="wiki", url=http_server, only=("search",), secret_header="X-Key", secret_env="WIKI_KEY")
     monkeypatch.delenv("WIKI_KEY", raising=False)
     with pytest.raises(ConfigError, match="The MCP server wiki needs the secret WIKI_KEY"):
-        await McpServers((wiki,)).open()
+        await McpServers((wiki,), HERE.resolve).open()
     monkeypatch.setenv("WIKI_KEY", "k1")
-    servers = McpServers((wiki,))
+    servers = McpServers((wiki,), HERE.resolve)
     tools = Tools(await servers.open())
     try:
         assert [one.name for one in tools] == ["search"]
@@ -91,7 +93,7 @@ async def test_a_server_can_be_asked_over_http(http_server: str, monkeypatch: py
 
 async def test_a_server_that_dies_fails_its_calls_and_comes_back() -> None:
     """The calls are answered with an error, and after a while with results again."""
-    servers = McpServers((WIKI,))
+    servers = McpServers((WIKI,), HERE.resolve)
     tools = Tools(await servers.open())
     away = {"error": "The server wiki is away at the moment."}
     try:
@@ -115,7 +117,7 @@ async def test_a_server_that_dies_fails_its_calls_and_comes_back() -> None:
 )
 async def test_a_server_that_cannot_be_used_stops_the_start(server: McpServer, said: str) -> None:
     """With a sentence that names it, and without leaving a process."""
-    servers = McpServers((server,))
+    servers = McpServers((server,), HERE.resolve)
     with pytest.raises(ConfigError, match=said):
         await servers.open()
     await asyncio.wait_for(servers.close(), 20)

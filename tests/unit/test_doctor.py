@@ -29,7 +29,7 @@ def test_what_is_wrong_comes_with_what_to_do() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert "Set GATEWAY_PORT to a free port" in texts(Settings(port=port), "wrong")
-    assert "GATEWAY_AUTH=insecure-open" in texts(Settings(port=0, host="0.0.0.0"), "wrong")
+    assert "gateway serve --lan" in texts(Settings(port=0, host="0.0.0.0"), "wrong")
     unreachable = Settings(port=0, upstream="simulator", upstream_url=f"ws://127.0.0.1:{port}")
     assert "cannot be reached" in texts(unreachable, "wrong")
 

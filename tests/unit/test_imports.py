@@ -34,7 +34,7 @@ LAYERS = (
         "gateway.impair",
     ),
     ("gateway.telemetry", "gateway.lifecycle", "gateway.events", "gateway.settings_table"),
-    ("gateway.settings_sources",),
+    ("gateway.settings_sources", "gateway.settings_check"),
     ("gateway.settings",),
     ("gateway.errors", "gateway"),
 )

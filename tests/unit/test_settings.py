@@ -6,7 +6,11 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.settings import Settings, env_names, secret_fields
+from gateway.settings_check import check_start
 from gateway.settings_sources import load_settings, unknown_variables
+
+SECRET = "s" * 32
+OPEN = {"host": "0.0.0.0", "auth": "insecure-open"}
 
 
 def test_defaults_need_nothing() -> None:
@@ -17,7 +21,7 @@ def test_defaults_need_nothing() -> None:
     assert (settings.video_size_px, settings.video_max_bytes) == (512, 30720)
     assert settings.effective_upstream == "simulator"
     assert settings.effective_auth == "open"
-    settings.check_start()
+    check_start(settings)
 
 
 def test_environment_beats_file_and_overrides_beat_both(tmp_path: Path) -> None:
@@ -132,9 +136,20 @@ def test_unknown_variables_are_reported_with_the_likely_name() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"host": "0.0.0.0"}, "GATEWAY_AUTH=insecure-open"),
+        ({"host": "0.0.0.0"}, "callers need tokens, and there is no key .* gateway serve --lan"),
         ({"host": "0.0.0.0", "auth": "open"}, "GATEWAY_AUTH=open lets anyone in"),
-        ({"auth": "token"}, "not part of this version"),
+        ({"auth": "token"}, "GATEWAY_AUTH=token, and there is no key to check them with"),
+        ({"auth": "token", "jwt_secret": "s" * 31}, "GATEWAY_JWT_SECRET is shorter than 32 bytes"),
+        (
+            {"jwt_secret": SECRET, "jwks_url": "https://x.example"},
+            "GATEWAY_JWT_SECRET and GATEWAY_JWKS_URL are all set",
+        ),
+        ({"jwt_secret_previous": SECRET}, "GATEWAY_JWT_SECRET_PREVIOUS is set and GATEWAY_JWT_SECRET is not"),
+        ({"operator_key": "short"}, "GATEWAY_OPERATOR_KEY is shorter than 32 bytes"),
+        ({"jwks_url": "http://backend/jwks"}, "must begin with https://"),
+        ({"turn_urls": ("turn:x.example",)}, "GATEWAY_TURN_URLS and GATEWAY_TURN_SECRET belong together"),
+        ({**OPEN, "turn_urls": ("turn:x.example",), "turn_secret": "s"}, "the relay, to strangers"),
+        ({"tls_cert": Path("cert.pem")}, "GATEWAY_TLS_CERT and GATEWAY_TLS_KEY belong together"),
         ({"upstream": "gemini"}, "needs a key"),
         ({"upstream": "vertex"}, "GATEWAY_VERTEX_PROJECT"),
     ],
@@ -142,18 +157,28 @@ def test_unknown_variables_are_reported_with_the_likely_name() -> None:
 def test_combinations_that_must_not_start_are_refused(values: dict[str, str], words: str) -> None:
     """Values that are fine alone and wrong together are refused before anything listens."""
     with pytest.raises(ConfigError, match=words):
-        Settings(**values).check_start()
+        check_start(Settings(**values))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
 def test_loopback_hosts_may_be_open(host: str) -> None:
     """On every form of a loopback address nothing has to be said."""
-    Settings(host=host).check_start()
+    check_start(Settings(host=host))
+
+
+@pytest.mark.parametrize(
+    "key", [{"jwt_secret": SECRET}, {"jwt_public_key": "pem"}, {"jwks_url": "https://backend.example/jwks"}]
+)
+def test_with_a_key_the_gateway_may_be_reached_by_anyone(key: dict[str, str]) -> None:
+    """Token authentication is what any other address has by default."""
+    settings = Settings(host="0.0.0.0", **key)
+    assert settings.effective_auth == "token"
+    check_start(settings)
 
 
 def test_insecure_open_starts_anywhere() -> None:
     """The explicit word opens any address."""
-    Settings(host="0.0.0.0", auth="insecure-open").check_start()
+    check_start(Settings(host="0.0.0.0", auth="insecure-open"))
 
 
 def test_every_field_is_described_and_every_secret_is_hidden() -> None:
@@ -161,4 +186,5 @@ def test_every_field_is_described_and_every_secret_is_hidden() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert env_names(name)
-        assert ("key" in name or "secret" in name or "password" in name) == (name in secret_fields()), name
+        if name != "tls_key":  # the path of one
+            assert ("key" in name or "secret" in name or "password" in name) == (name in secret_fields()), name

@@ -27,3 +27,26 @@ async def test_the_oldest_give_way() -> None:
     now_s = 11.0
     await store.save("new", {}, 10)
     assert len(store._records) == 1
+
+
+async def test_a_token_is_used_once() -> None:
+    """Until its time is over, or it was given back; one does not use up another."""
+    now_s = 0.0
+    store = MemoryStore(lambda: now_s)
+    assert await store.use_once("a", 10)
+    assert not await store.use_once("a", 10)
+    assert await store.use_once("b", 10)
+    await store.give_back("a")
+    assert await store.use_once("a", 10)
+    now_s = 11.0
+    assert await store.use_once("b", 10)
+
+
+async def test_used_tokens_do_not_pile_up() -> None:
+    """Those whose time is over go."""
+    now_s = 0.0
+    store = MemoryStore(lambda: now_s)
+    for number in range(RECORDS_MAX * 5):
+        now_s += 1
+        assert await store.use_once(str(number), 10)
+    assert len(store._used) <= RECORDS_MAX

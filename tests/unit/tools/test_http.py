@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.errors import ConfigError
+from gateway.guard.outgoing import Outgoing
 from gateway.tools.http import BODY_MAX_BYTES, http_tool
 from gateway.tools.profile import HttpTool
 from gateway.tools.runner import Runner
@@ -16,6 +17,7 @@ from gateway.tools.tool import ToolContext
 
 CONTEXT = ToolContext("session", None, lambda kind, facts: None)
 HOST = "127.0.0.1"
+DESKS = Outgoing([HOST])
 ASKED = web.AppKey("ASKED", list[str])
 
 
@@ -68,7 +70,7 @@ def declared(server: TestServer, path: str, **more: Any) -> HttpTool:
 async def asked(tool: HttpTool, args: dict[str, Any] | None = None, **env: str) -> Any:
     """What the model is answered."""
     runner = Runner(timeout_s=8.0, concurrent_max=4, result_max_bytes=BODY_MAX_BYTES * 2)
-    return await runner.run(http_tool(tool, [HOST], env), args or {}, CONTEXT)
+    return await runner.run(http_tool(tool, [HOST], env, DESKS.open_socket), args or {}, CONTEXT)
 
 
 async def test_arguments_are_a_body_or_a_query(desk: TestServer) -> None:
@@ -115,7 +117,7 @@ async def test_a_desk_that_is_away_is_an_error() -> None:
 def test_only_listed_hosts_are_asked(url: str, said: str) -> None:
     """Checked at the start, with a sentence."""
     with pytest.raises(ConfigError, match=said):
-        http_tool(HttpTool(name="ask", description="Ask.", url=url), [HOST], {})
+        http_tool(HttpTool(name="ask", description="Ask.", url=url), [HOST], {}, DESKS.open_socket)
 
 
 def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
@@ -123,8 +125,8 @@ def test_a_secret_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     tool = HttpTool(name="ask", description="Ask.", url=f"http://{HOST}/", secret_header="X-Key", secret_env="KEY")
     path = tmp_path / "key"
     path.write_text("k1\n")
-    assert http_tool(tool, [HOST], {"KEY_FILE": str(path)}).name == "ask"
+    assert http_tool(tool, [HOST], {"KEY_FILE": str(path)}, DESKS.open_socket).name == "ask"
     with pytest.raises(ConfigError, match=r"needs the secret KEY \(or KEY_FILE\)"):
-        http_tool(tool, [HOST], {})
+        http_tool(tool, [HOST], {}, DESKS.open_socket)
     with pytest.raises(ConfigError, match="cannot be read"):
-        http_tool(tool, [HOST], {"KEY_FILE": str(tmp_path / "none")})
+        http_tool(tool, [HOST], {"KEY_FILE": str(tmp_path / "none")}, DESKS.open_socket)
