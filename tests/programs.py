@@ -102,9 +102,7 @@ def gateway_and_simulator(directory: Path, recorded: Path, **environment: str) -
             ["serve", "--port", "0"],
             r"Open (http://\S+)",
             directory / "gateway.log",
-            GATEWAY_UPSTREAM="simulator",
-            GATEWAY_UPSTREAM_URL=simulator.found,
-            **environment,
+            **{"GATEWAY_UPSTREAM": "simulator", "GATEWAY_UPSTREAM_URL": simulator.found, **environment},
         ) as gateway,
     ):
         yield gateway, simulator

@@ -2,7 +2,7 @@
 
 Owns the format and the levels, of our own loggers and of the libraries'. It must not know what is logged.
 **Invariant: a line begins with the time in UTC and the level, and no library speaks below a warning unless DEBUG was
-asked for.**
+asked for; at no level does one tell a secret, or what was said.**
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import logging
 import time
 
 LIBRARIES = ("aioice", "aiortc", "aiohttp", "websockets", "libav", "asyncio", "google", "urllib3")
+# What they tell at DEBUG: SDP with its passwords, and the frames and headers of WebSockets, our key among them.
+INDISCREET = ("aiortc.rtcpeerconnection", "websockets")
 FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -20,6 +22,19 @@ def configure_logging(level: str) -> None:
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
+    handler.addFilter(_discreet)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "DEBUG" else logging.WARNING)
+    for name in INDISCREET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _discreet(record: logging.LogRecord) -> bool:
+    """Of a request that it cannot read aiohttp tells all, as an error; it is no error of ours, and may hold a token."""
+    if record.name == "aiohttp.server":
+        kind = record.exc_info[0] if record.exc_info else None
+        record.msg, record.args = f"{record.getMessage()}: {kind.__name__ if kind is not None else 'unknown'}", ()
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return record.levelno >= logging.getLogger().getEffectiveLevel()

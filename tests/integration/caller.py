@@ -37,21 +37,24 @@ class Caller:
     """One call: `async with Caller(client) as caller`, which has then an answer and, soon, media.
 
     `join` is the location of a session to give a new peer instead of starting one; `relay` is the only way to the
-    gateway, when there is one.
+    gateway, when there is one; `token` goes with every request.
     """
 
     def __init__(
         self,
-        client: TestClient,
+        client: TestClient | aiohttp.ClientSession,
         *,
         video: bool = False,
         silent: bool = False,
         join: str | None = None,
         relay: Relay | None = None,
+        token: str | None = None,
     ) -> None:
         self._client = client
         self._join = join
         self._relay = relay
+        self._token = token
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.pc.addTrack(AudioStreamTrack() if silent else Tone())
         if video:
@@ -76,7 +79,7 @@ class Caller:
         response = await self._client.post(
             f"{self._join}/peer" if self._join else "/v1/sessions",
             data=without_candidates(offer) if self._relay else offer,
-            headers={"Content-Type": "application/sdp"},
+            headers={"Content-Type": "application/sdp", **self._headers},
         )
         answer = await response.text()
         assert response.status == 201, answer
@@ -86,8 +89,12 @@ class Caller:
             assert gateway is not None
             await self._relay.open(gateway)
             answer = self._relay.rewrite(answer)
-        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await self.pc.setRemoteDescription(RTCSessionDescription(self._understood(answer), "answer"))
         return self
+
+    def _understood(self, answer: str) -> str:
+        """What is made of the answer."""
+        return answer
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
@@ -106,11 +113,12 @@ class Caller:
 
     async def end(self) -> int:
         """DELETE the session; the status."""
-        return (await self._client.delete(self.location)).status
+        return (await self._client.delete(self.location, headers=self._headers)).status
 
     def events(self) -> aiohttp.client._WSRequestContextManager:
-        """The event WebSocket."""
-        return self._client.ws_connect(self.location + "/events")
+        """The event WebSocket, with the token where a browser can put it."""
+        protocols = ("gateway.v1", f"token.{self._token}") if self._token else ()
+        return self._client.ws_connect(self.location + "/events", protocols=protocols)
 
     async def _listen(self, track: AudioStreamTrack) -> None:
         while True:
