@@ -14,12 +14,13 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from gateway.certificate import tls_context
 from gateway.doors import build_doors
 from gateway.errors import ConfigError
 from gateway.guard.jwks import JwksKeys, fetch_from
-from gateway.guard.keys import FixedKeys, public_keys, secret_keys
 from gateway.guard.outgoing import Outgoing
-from gateway.guard.tokens import Rules, Tokens
+from gateway.guard.tokens import Tokens, rules_of, tokens_of
+from gateway.lan import reachable_host
 from gateway.live.upstream import upstream_from
 from gateway.media import aiortc_internals
 from gateway.media.worker import MediaWorker
@@ -33,6 +34,10 @@ from gateway.tools.mcp import McpServers
 from gateway.tools.profile import Profile, mcp_servers, read_profile
 from gateway.tools.registry import Tools, client_tool, tools_of_modules
 from gateway.tools.tool import Tool
+
+# For how long a connection may say nothing, or not finish the head of a request: longer than the 60 s for which proxies
+# keep theirs, so that they are the ones to close.
+IDLE_S = 75.0
 
 
 @asynccontextmanager
@@ -72,14 +77,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
 
 async def open_tokens(settings: Settings, outgoing: Outgoing) -> Tokens | None:
     """What checks the tokens of these settings; None where there is no key. Raises ConfigError."""
-    rules = Rules(settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_s, settings.token_max_s)
-    if settings.jwks_url is not None:
-        jwks = JwksKeys(fetch_from(settings.jwks_url, outgoing), asyncio.get_running_loop().time)
-        await jwks.refresh()
-        return Tokens(rules, jwks)
-    secrets = secret_keys(settings)
-    keys = secrets or public_keys(settings)
-    return Tokens(rules, FixedKeys(keys), secrets[0] if secrets else None) if keys else None
+    if settings.jwks_url is None:
+        return tokens_of(settings)
+    jwks = JwksKeys(fetch_from(settings.jwks_url, outgoing), asyncio.get_running_loop().time)
+    await jwks.refresh()
+    return Tokens(rules_of(settings), jwks)
 
 
 def with_profile(settings: Settings, profile: Profile) -> Settings:
@@ -108,19 +110,23 @@ async def serve(settings: Settings, ready: Callable[[str], None], stop: asyncio.
     Raises ConfigError when the address cannot be listened on.
     """
     async with open_gateway(settings) as application:
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        tls = tls_context(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
+        runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=IDLE_S
+        )
         await runner.setup()
         try:
             try:
-                await web.TCPSite(runner, settings.host, settings.port).start()
+                await web.TCPSite(runner, settings.host, settings.port, ssl_context=tls).start()
             except OSError as error:
                 raise ConfigError(
                     f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}. "
                     "Set GATEWAY_PORT to a free port, or end the program that uses this one."
                 ) from None
             port = runner.addresses[0][1]
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            ready(f"http://{host}:{port}/")
+            told = reachable_host(settings) if tls is not None else settings.host
+            host = f"[{told}]" if ":" in told else told
+            ready(f"{'https' if tls is not None else 'http'}://{host}:{port}/")
             await stop.wait()
         finally:
             await runner.cleanup()

@@ -1,4 +1,4 @@
-"""The command line: `gateway serve`, `gateway simulate`, `gateway doctor`.
+"""The command line: `gateway serve`, `gateway token`, `gateway simulate`, `gateway doctor`.
 
 Owns arguments, exit codes and signals. It must not know how anything works.
 **Invariant: a mistake of the operator ends with one sentence and exit code 2, a signal with exit code 0; neither with a
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,12 @@ from typing import Any
 from gateway import __version__
 from gateway.app import serve
 from gateway.doctor import examine, settings_lines
-from gateway.errors import ConfigError
+from gateway.errors import ClientError, ConfigError
+from gateway.guard.grant import parse_request
+from gateway.guard.tokens import tokens_of
+from gateway.lan import invitation, on_lan
 from gateway.settings import Settings
+from gateway.settings_check import check_keys
 from gateway.settings_sources import load_settings, unknown_variables
 from gateway.simulator import SimulatorOptions, run_simulator
 from gateway.telemetry.logs import configure_logging
@@ -52,7 +58,16 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--host", help="address to listen on (else GATEWAY_HOST)")
     serving.add_argument("--port", type=int, help="port to listen on (else GATEWAY_PORT)")
     serving.add_argument("--profile", type=Path, help="TOML file of a persona with its tools (else GATEWAY_PROFILE)")
+    serving.add_argument(
+        "--lan", action="store_true", help="for phones on this network: HTTPS, tokens, and an invitation to scan"
+    )
     serving.set_defaults(run=_serve)
+
+    minting = commands.add_parser("token", help="make a token with GATEWAY_JWT_SECRET")
+    minting.add_argument("--config", type=Path, help="TOML file of settings (else GATEWAY_CONFIG)")
+    minting.add_argument("--grant", default="{}", help="rights, JSON as for POST /v1/tokens: '{\"video\": false}'")
+    minting.add_argument("--url", help="address of the gateway's page: print the link that carries the token")
+    minting.set_defaults(run=_token)
 
     simulating = commands.add_parser("simulate", help="run the Gemini Live simulator alone")
     simulating.add_argument("--host", default="127.0.0.1")
@@ -78,6 +93,8 @@ def _load(options: argparse.Namespace) -> Settings:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = _load(options)
+    if options.lan:
+        settings = on_lan(settings)
     configure_logging(settings.log_level)
     for name, meant in unknown_variables(os.environ).items():
         logger.warning("%s is not a setting%s", name, f"; was {meant} meant?" if meant else "")
@@ -87,9 +104,27 @@ def _serve(options: argparse.Namespace) -> int:
     def ready(url: str) -> None:
         if settings.effective_upstream == "simulator":
             print("No key is set: talking to the built-in simulator. Set GEMINI_API_KEY to talk to Gemini.", flush=True)
-        print(f"Open {url}", flush=True)
+        print(invitation(settings, url) if options.lan else f"Open {url}", flush=True)
 
     _until_signalled(lambda stop: serve(settings, ready, stop))
+    return 0
+
+
+def _token(options: argparse.Namespace) -> int:
+    settings = _load(options)
+    check_keys(settings)
+    tokens = tokens_of(settings)
+    if tokens is None:
+        raise ConfigError("There is no secret to sign a token with: set GATEWAY_JWT_SECRET as the gateway has it.")
+    try:
+        grant = json.loads(options.grant)
+    except ValueError:
+        raise ConfigError(f"--grant is not JSON: {options.grant}") from None
+    try:
+        token = tokens.mint(parse_request(grant), time.time()).token
+    except ClientError as error:
+        raise ConfigError(error.user_message) from None
+    print(f"{options.url.partition('#')[0]}#token={token}" if options.url else token)
     return 0
 
 

@@ -20,7 +20,7 @@ VERIFIERS = ("jwt_secret", "jwt_public_key", "jwks_url")
 def check_start(settings: Settings) -> None:
     """Raise ConfigError for what each value allows and all of them together do not."""
     _check_open(settings)
-    _check_keys(settings)
+    check_keys(settings)
     _check_turn(settings)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise ConfigError("GATEWAY_TLS_CERT and GATEWAY_TLS_KEY belong together: set both, or none.")
@@ -54,7 +54,8 @@ def _check_open(settings: Settings) -> None:
         )
 
 
-def _check_keys(settings: Settings) -> None:
+def check_keys(settings: Settings) -> None:
+    """Raise ConfigError for keys that cannot do, alone or together."""
     for name in SIGNED:
         secret: SecretStr | None = getattr(settings, name)
         if secret is not None and len(secret.get_secret_value().encode()) < SECRET_LEAST_BYTES:

@@ -7,6 +7,7 @@ Owns the resource. It must not know what a token is made of.
 from __future__ import annotations
 
 import json
+import math
 import time
 
 from aiohttp import web
@@ -43,7 +44,7 @@ class TokenDoor:
             "token": minted.token,
             "subject": minted.subject,
             "expires_at": minted.expires_at,
-            "expires_in_s": max(0, round(minted.expires_at - now)),
+            "expires_in_s": math.floor(minted.expires_at - now),
         }
         return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
 

@@ -19,7 +19,8 @@ import jwt
 from gateway.errors import BadRequest, NoTokensHere, TokenInvalid
 from gateway.guard.claims import Claims
 from gateway.guard.grant import SUBJECT_MAX_CHARS, Grant, TokenRequest, parse_grant
-from gateway.guard.keys import Key, Keys
+from gateway.guard.keys import FixedKeys, Key, Keys, public_keys, secret_keys
+from gateway.settings import Settings
 
 TOKEN_MAX_CHARS = 6000  # with its header line it stays below the 8190 bytes that aiohttp reads
 FORGED = "The token is not one of this gateway's."
@@ -51,6 +52,18 @@ class Rules:
     max_s: float
 
 
+def rules_of(settings: Settings) -> Rules:
+    """The rules of these settings."""
+    return Rules(settings.jwt_audience, settings.jwt_issuer, settings.jwt_leeway_s, settings.token_max_s)
+
+
+def tokens_of(settings: Settings) -> Tokens | None:
+    """Tokens by the keys that stand in the settings; None where there is none. Raises ConfigError."""
+    secret = secret_keys(settings)
+    keys = secret or public_keys(settings)
+    return Tokens(rules_of(settings), FixedKeys(keys), secret[0] if secret else None) if keys else None
+
+
 class Tokens:
     """The tokens of one gateway; `signing` is the key it makes them with, where it makes any."""
 
@@ -80,7 +93,7 @@ class Tokens:
         if wanted.expires_in_s > self._rules.max_s:
             raise BadRequest(f"A token can be valid for {self._rules.max_s:g} seconds at most (GATEWAY_TOKEN_MAX_S).")
         subject = wanted.subject or f"guest-{secrets.token_hex(8)}"
-        expires_at = math.floor(now + wanted.expires_in_s)
+        expires_at = math.ceil(now + wanted.expires_in_s)
         payload = {"sub": subject, "aud": self._rules.audience, "iat": math.floor(now), "exp": expires_at}
         if self._rules.issuer is not None:
             payload["iss"] = self._rules.issuer

@@ -32,9 +32,9 @@ def configure_logging(level: str) -> None:
 
 def _discreet(record: logging.LogRecord) -> bool:
     """Of a request that it cannot read aiohttp tells all, as an error; it is no error of ours, and may hold a token."""
-    if record.name == "aiohttp.server":
-        kind = record.exc_info[0] if record.exc_info else None
-        record.msg, record.args = f"{record.getMessage()}: {kind.__name__ if kind is not None else 'unknown'}", ()
+    kind = record.exc_info[0] if record.exc_info else None
+    if record.name == "aiohttp.server" and kind is not None and kind.__module__ == "aiohttp.http_exceptions":
+        record.msg, record.args = f"{record.getMessage()}: {kind.__name__}", ()
         record.exc_info = record.exc_text = None
         record.levelno, record.levelname = logging.INFO, "INFO"
     return record.levelno >= logging.getLogger().getEffectiveLevel()

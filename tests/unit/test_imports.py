@@ -21,9 +21,9 @@ LAYERS = (
     ("gateway.doctor",),
     ("gateway.app",),
     ("gateway.doors",),
-    ("gateway.registry",),
+    ("gateway.registry", "gateway.lan"),
     ("gateway.session",),
-    ("gateway.latency",),
+    ("gateway.latency", "gateway.certificate"),
     (
         "gateway.media",
         "gateway.live",

@@ -12,6 +12,7 @@ import {
   fakePeerConnection,
   FakeStream,
   fakeWebSocket,
+  json,
   problem,
   settled,
 } from "./fakes.mjs";
@@ -290,6 +291,17 @@ test("mute silences the microphone and leaves it open", async () => {
   assert.equal(shown.state.muted, true);
   call.toggleMute();
   assert.equal(devices.tracks[0].enabled, true);
+});
+
+test("where the token allows no pictures there is no video section, the camera is let go, and it is said", async () => {
+  const { call, clock, devices, gateway, RTCPeerConnection, shown } = made();
+  const video = { allowed: false, fps_max: 1, size_px: 512 };
+  gateway.answers["GET /v1/client-config"] = () => json({ upstream: "gemini", video });
+  call.start();
+  await answered(clock);
+  assert.deepEqual(RTCPeerConnection.newest.transceivers.map(({ trackOrKind }) => trackOrKind.kind), ["audio"]);
+  assert.ok(devices.tracks.filter(({ kind }) => kind === "video").every(({ isStopped }) => isStopped));
+  assert.match(shown.notices[0], /not part of your invitation.*voice alone/);
 });
 
 test("camera off stops the device and its picture; on brings another track into the same section", async () => {

@@ -13,6 +13,7 @@ function opened() {
   const heard = [];
   const stream = new EventStream({
     url: URL,
+    protocols: ["gateway.v1"],
     WebSocket,
     clock,
     exists: async () => session.exists,
@@ -25,6 +26,7 @@ function opened() {
 test("after a cut it asks for what it missed and hands each message on once", async () => {
   const { clock, WebSocket, heard } = opened();
   assert.equal(WebSocket.newest.url, URL);
+  assert.deepEqual(WebSocket.newest.protocols, ["gateway.v1"]);
   WebSocket.newest.onopen();
   WebSocket.newest.say({ type: "a", seq: 1 });
   WebSocket.newest.say({ type: "b", seq: 2 });

@@ -46,8 +46,9 @@ export function fakeWebSocket() {
   return class FakeWebSocket {
     static opened = [];
 
-    constructor(url) {
+    constructor(url, protocols) {
       this.url = url;
+      this.protocols = protocols;
       this.isClosed = false;
       this.readyState = 0;
       this.sent = [];
@@ -204,7 +205,7 @@ export const RESTARTED = "a=ice-ufrag:g0\r\na=ice-pwd:p0\r\nm=audio 9 UDP/TLS/RT
 export class FakeGateway {
   requests = [];
   answers = {
-    "GET /v1/client-config": () => json({ upstream: "gemini", video: { fps_max: 1, size_px: 512 } }),
+    "GET /v1/client-config": () => json({ upstream: "gemini", video: { allowed: true, fps_max: 1, size_px: 512 } }),
     "GET /v1/ice-servers": () => json({ iceServers: [{ urls: "stun:stun.test" }] }),
     "POST /v1/sessions": () =>
       new Response(ANSWER, { status: 201, headers: { Location: "/v1/sessions/s1" } }),
@@ -233,9 +234,9 @@ export function json(body) {
 }
 
 /** An answer as RFC 9457 has it. */
-export function problem(status, detail) {
+export function problem(status, detail, code) {
   const headers = { "Content-Type": "application/problem+json" };
-  return new Response(JSON.stringify({ status, detail }), { status, headers });
+  return new Response(JSON.stringify({ status, detail, code }), { status, headers });
 }
 
 /** A promise and the means to settle it. */

@@ -60,3 +60,34 @@ test("only a 404 means that a session is gone", async () => {
   gateway.answers[`GET ${LOCATION}/events`] = () => Promise.reject(new TypeError("fetch failed"));
   assert.equal(await client.exists(LOCATION), true);
 });
+
+test("a token goes with every request in its header, and with a socket beside what it speaks", async () => {
+  const gateway = new FakeGateway();
+  const client = new GatewayClient({ fetch: gateway.fetch, token: "a.b.c" });
+  await client.clientConfig();
+  await client.create("offer");
+  await client.end(LOCATION);
+  for (const { path, headers } of gateway.requests) {
+    assert.equal(headers.Authorization, "Bearer a.b.c");
+    assert.ok(!path.includes("a.b.c"));
+  }
+  assert.equal(gateway.requests.length, 3);
+  assert.deepEqual(client.subprotocols, ["gateway.v1", "token.a.b.c"]);
+  assert.deepEqual(joined().client.subprotocols, ["gateway.v1"]);
+});
+
+test("what is wrong with an invitation is told to whoever was sent it", async () => {
+  for (const [code, words] of [
+    ["token_missing", /open the link you were given/],
+    ["token_invalid", /open the whole link/],
+    ["token_expired", /has expired: ask for a new link/],
+    ["token_used", /has been used: ask for a new link/],
+    ["wrong_origin", /for another site/],
+    ["wrong_profile", /another assistant/],
+    ["another", /for whoever makes tokens/],
+  ]) {
+    const { gateway, client } = joined();
+    gateway.answers["GET /v1/client-config"] = () => problem(401, "A sentence for whoever makes tokens.", code);
+    await assert.rejects(client.clientConfig(), ({ message, code: told }) => words.test(message) && told === code);
+  }
+});

@@ -15,6 +15,7 @@ import { Reattach } from "./reattach.js";
 const GONE = "The gateway does not know this call any more.";
 const TOO_LONG = "Your connection was gone for too long.";
 const RESTART_MS = 4_000; // a way that is not found by then is looked for better by a new peer
+const VOICE_ALONE = "Pictures are not part of your invitation.";
 const LOST = "Your connection was lost; your conversation is kept.";
 
 const STOPPED = {
@@ -94,7 +95,8 @@ export class Call {
       if (this.#over) return;
       this.#iceServers = iceServers;
       this.#pictureLimits = { fpsMax: config.video.fps_max, sizePx: config.video.size_px };
-      await this.#devicesOpened(withoutCamera);
+      if (!config.video.allowed) this.#media.stopCamera();
+      await this.#devicesOpened(config.video.allowed ? withoutCamera : VOICE_ALONE);
       await this.#connect();
     } catch (problem) {
       this.#finish(problem.message);
@@ -270,6 +272,7 @@ export class Call {
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     return new EventStream({
       url: url.href,
+      protocols: this.#client.subprotocols,
       WebSocket,
       clock: this.#clock,
       exists: () => this.#client.exists(this.#location),

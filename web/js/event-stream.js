@@ -22,6 +22,7 @@ export class EventStream {
    * Opens at once.
    * @param {object} dependencies
    * @param {string} dependencies.url `ws:` or `wss:`, without a query
+   * @param {string[]} [dependencies.protocols] subprotocols to offer
    * @param {typeof WebSocket} dependencies.WebSocket
    * @param {{setTimeout: Function, clearTimeout: Function}} dependencies.clock
    * @param {() => Promise<boolean>} dependencies.exists whether the session still exists
@@ -54,9 +55,9 @@ export class EventStream {
   }
 
   #open() {
-    const { url, WebSocket } = this.#dependencies;
+    const { url, protocols = [], WebSocket } = this.#dependencies;
     this.#timer = undefined;
-    this.#socket = new WebSocket(this.#lastSeq ? `${url}?after=${this.#lastSeq}` : url);
+    this.#socket = new WebSocket(this.#lastSeq ? `${url}?after=${this.#lastSeq}` : url, protocols);
     let wasOpen = false;
     this.#socket.onopen = () => {
       wasOpen = true;

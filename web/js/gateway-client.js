@@ -1,17 +1,32 @@
 // Owns the HTTP resources of the gateway: paths, media types, and what their failures say. It must not know peers,
 // devices or the page; `fetch` is given to it.
-// Invariant: whatever goes wrong is thrown as a `GatewayProblem` whose message can be shown as it is.
+// Invariant: whatever goes wrong is thrown as a `GatewayProblem` whose message can be shown as it is; the token is sent in
+// headers and in subprotocols, never in an address.
+
+import { subprotocols } from "./token.js";
+
+// The gateway's own words are for whoever makes tokens; these are for whoever was sent a link with one.
+const INVITATION = {
+  token_missing: "You need an invitation to call here: open the link you were given, or ask for one.",
+  token_invalid: "This invitation is not valid here: open the whole link as you were given it, or ask for a new one.",
+  token_expired: "Your invitation has expired: ask for a new link.",
+  token_used: "Your invitation was for one call, and has been used: ask for a new link.",
+  wrong_origin: "Your invitation is for another site: open the link you were given.",
+  wrong_profile: "Your invitation is for another assistant than the one here: ask for a new link.",
+};
 
 /** A request that failed, in a sentence. */
 export class GatewayProblem extends Error {
   /**
    * @param {string} detail the sentence
    * @param {number} status of the answer; 0 when there was none
+   * @param {string} [code] stable, as in docs/protocol.md
    */
-  constructor(detail, status) {
+  constructor(detail, status, code = "") {
     super(detail);
     this.name = "GatewayProblem";
     this.status = status;
+    this.code = code;
   }
 
   /** Nothing answered: there is no network at the moment. */
@@ -28,13 +43,24 @@ export class GatewayProblem extends Error {
 /** The gateway, as a client sees it. */
 export class GatewayClient {
   #fetch;
+  #token;
 
-  /** @param {{fetch: typeof fetch}} dependencies */
-  constructor({ fetch }) {
+  /**
+   * @param {object} dependencies
+   * @param {typeof fetch} dependencies.fetch
+   * @param {string} [dependencies.token] what lets this client in, where the gateway wants one
+   */
+  constructor({ fetch, token }) {
     this.#fetch = fetch;
+    this.#token = token;
   }
 
-  /** @returns {Promise<{upstream: string, video: {fps_max: number, size_px: number}}>} */
+  /** What a WebSocket of this client is opened with. */
+  get subprotocols() {
+    return subprotocols(this.#token);
+  }
+
+  /** @returns {Promise<{upstream: string, video: {allowed: boolean, fps_max: number, size_px: number}}>} */
   async clientConfig() {
     return this.#ask("/v1/client-config", {}, (response) => response.json());
   }
@@ -125,15 +151,20 @@ export class GatewayClient {
 
   async #ask(path, options, read = () => undefined) {
     let response;
-    let detail;
+    let told;
     try {
-      response = await this.#fetch(path, options);
+      response = await this.#fetch(path, this.#signed(options));
       if (response.ok) return await read(response);
-      detail = await sentence(response);
+      told = await problemOf(response);
     } catch {
       throw new GatewayProblem("The gateway cannot be reached.", 0);
     }
-    throw new GatewayProblem(detail, response.status);
+    throw new GatewayProblem(told.detail, response.status, told.code);
+  }
+
+  #signed(options) {
+    if (!this.#token) return options;
+    return { ...options, headers: { ...options.headers, Authorization: `Bearer ${this.#token}` } };
   }
 }
 
@@ -141,11 +172,11 @@ function sdp(offer) {
   return { method: "POST", headers: { "Content-Type": "application/sdp" }, body: offer };
 }
 
-async function sentence(response) {
+async function problemOf(response) {
   const type = response.headers.get("Content-Type") ?? "";
   if (type.startsWith("application/problem+json")) {
-    const { detail } = await response.json();
-    if (detail) return detail;
+    const { detail, code } = await response.json();
+    if (detail) return { detail: INVITATION[code] ?? detail, code };
   }
-  return `The gateway answered with status ${response.status}.`; // a proxy in between, most likely
+  return { detail: `The gateway answered with status ${response.status}.` }; // a proxy in between, most likely
 }

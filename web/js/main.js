@@ -6,6 +6,7 @@ import { Call } from "./call.js";
 import { IDLE } from "./call-state.js";
 import { GatewayClient } from "./gateway-client.js";
 import { Page } from "./page.js";
+import { takeToken } from "./token.js";
 import { WakeLock } from "./wake-lock.js";
 
 const SIMULATOR = "No key is set: you are talking to the built-in simulator, which says back what it heard.";
@@ -15,7 +16,10 @@ const clock = {
   setTimeout: (callback, ms) => window.setTimeout(callback, ms),
   clearTimeout: (timer) => window.clearTimeout(timer),
 };
-const client = new GatewayClient({ fetch: (resource, options) => window.fetch(resource, options) });
+const client = new GatewayClient({
+  fetch: (resource, options) => window.fetch(resource, options),
+  token: takeToken(window),
+});
 const page = new Page(document);
 let call;
 
@@ -44,6 +48,9 @@ page.onPress({
   end: () => call.end(),
 });
 page.state(IDLE);
+window.addEventListener("hashchange", () => {
+  if (window.location.hash.includes("token=")) window.location.reload(); // another link, opened in this very tab
+});
 window.addEventListener("online", () => call?.online());
 window.addEventListener("pagehide", () => call?.leave());
 
