@@ -7,6 +7,7 @@ Owns the checks. It must not start anything that stays, and it must not fail: wh
 from __future__ import annotations
 
 import asyncio
+import json
 import platform
 import socket
 import sys
@@ -17,7 +18,13 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import aiohttp
+
+from gateway.certificate import tls_context
 from gateway.errors import ConfigError, GatewayError
+from gateway.guard.jwks import fetch_from
+from gateway.guard.keys import jwks_keys, public_keys, secret_keys
+from gateway.guard.outgoing import Outgoing
 from gateway.live.upstream import upstream_from
 from gateway.media.aiortc_internals import Address, check
 from gateway.media.opus import OpusEncoder
@@ -46,6 +53,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _opus()
     yield _media(settings)
     yield from _start(settings)
+    yield from _tokens(settings)
+    yield from _tls(settings)
     yield _port(settings)
     yield _upstream(settings)
     yield from _advice(settings)
@@ -128,6 +137,48 @@ def _start(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _tokens(settings: Settings) -> Iterator[Finding]:
+    """Whether tokens can be checked, and who makes them."""
+    if settings.effective_auth != "token":
+        return
+    try:
+        if settings.jwks_url is not None:
+            fetch = fetch_from(settings.jwks_url, Outgoing(settings.private_networks))
+            kinds = sorted({key.algorithm for key in jwks_keys(json.loads(asyncio.run(fetch())))})
+            yield Finding("ok", f"Tokens: signed by whoever publishes GATEWAY_JWKS_URL ({', '.join(kinds)}).")
+        elif keys := public_keys(settings):
+            yield Finding("ok", f"Tokens: signed by whoever holds the private key ({keys[0].algorithm}).")
+        elif secret_keys(settings):
+            yield Finding("ok", "Tokens: signed with GATEWAY_JWT_SECRET, by the gateway or a backend.")
+            if settings.operator_key is None:
+                yield Finding(
+                    "warning",
+                    "GATEWAY_OPERATOR_KEY is not set: POST /v1/tokens makes no tokens and GET /metrics tells nothing.",
+                )
+    except ConfigError as error:
+        yield Finding("wrong", str(error))
+    except (OSError, ValueError, TimeoutError, aiohttp.ClientError) as error:
+        reason = str(error) or type(error).__name__
+        yield Finding("wrong", f"GATEWAY_JWKS_URL={settings.jwks_url} gives no keys: {reason}.")
+
+
+def _tls(settings: Settings) -> Iterator[Finding]:
+    """Whether a browser will hand out its camera."""
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        try:
+            tls_context(settings.tls_cert, settings.tls_key)
+        except ConfigError as error:
+            yield Finding("wrong", str(error))
+        else:
+            yield Finding("ok", f"HTTPS with {settings.tls_cert}.")
+    elif not settings.listens_on_loopback:
+        yield Finding(
+            "warning",
+            "There is no GATEWAY_TLS_CERT: browsers give camera and microphone to HTTPS pages only, so put a proxy "
+            "with TLS in front, or try gateway serve --lan.",
+        )
+
+
 def _port(settings: Settings) -> Finding:
     where = f"{settings.host} port {settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -164,10 +215,10 @@ def _advice(settings: Settings) -> Iterator[Finding]:
             f"GATEWAY_VIDEO_FPS_MAX is {settings.video_fps_max:g} and Google documents at most 1 frame a second: "
             "set it to 1 to stay inside what is documented.",
         )
-    if not settings.ice_servers and not settings.listens_on_loopback:
+    if not settings.ice_servers and not settings.turn_urls and not settings.listens_on_loopback:
         yield Finding(
             "warning",
-            "GATEWAY_ICE_SERVERS names no TURN server: phones behind firewalls that block UDP will not connect.",
+            "GATEWAY_TURN_URLS names no TURN server: phones behind firewalls that block UDP will not connect.",
         )
     if not (Path(__file__).parent.parent / "web" / "index.html").exists():
         yield Finding("warning", "The pages (directory web beside the package) are not installed; the API works.")

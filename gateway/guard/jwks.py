@@ -11,7 +11,8 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import aiohttp
 
@@ -27,7 +28,7 @@ AGAIN_S = 10.0
 TIMEOUT_S = 5.0
 DOCUMENT_MAX_BYTES = 256 * 1024
 
-Fetch = Callable[[], Awaitable[bytes]]
+Fetch = Callable[[], Coroutine[Any, Any, bytes]]
 
 
 class JwksKeys:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.certificate import own_certificate
 from gateway.cli import main
 from gateway.doctor import examine, settings_lines
 from gateway.settings import IceServer, Settings
@@ -42,6 +43,26 @@ def test_what_may_surprise_is_a_warning() -> None:
     warnings = texts(settings, "warning")
     for words in ("at most 1 frame a second", "names no TURN server", "lets anyone in"):
         assert words in warnings
+
+
+def test_who_signs_tokens_is_told(tmp_path: Path) -> None:
+    """A key that is none, a source of keys that is away, and an operator without a key are found before callers are."""
+    base = {"port": 0, "auth": "token"}
+    assert "signed with GATEWAY_JWT_SECRET" in texts(Settings(**base, jwt_secret="s" * 32), "ok")
+    assert "GATEWAY_OPERATOR_KEY is not set" in texts(Settings(**base, jwt_secret="s" * 32), "warning")
+    assert "GATEWAY_JWT_PUBLIC_KEY is not a public key" in texts(Settings(**base, jwt_public_key="pem"), "wrong")
+    away = texts(Settings(**base, jwks_url="https://127.0.0.1:9/jwks"), "wrong")
+    assert "GATEWAY_JWKS_URL=https://127.0.0.1:9/jwks gives no keys" in away
+    assert "GATEWAY_PRIVATE_NETWORKS" in away
+
+
+def test_whether_a_browser_gives_its_camera_is_told(tmp_path: Path) -> None:
+    """Over HTTPS it does; elsewhere than on this machine it does not without."""
+    certificate, key = own_certificate(tmp_path, {"localhost"})
+    assert "HTTPS with" in texts(Settings(port=0, tls_cert=certificate, tls_key=key), "ok")
+    assert "cannot be used" in texts(Settings(port=0, tls_cert=certificate, tls_key=tmp_path / "none"), "wrong")
+    open_to_all = Settings(port=0, host="0.0.0.0", auth="insecure-open")
+    assert "HTTPS pages only" in texts(open_to_all, "warning")
 
 
 def test_settings_are_shown_and_secrets_hidden() -> None:
