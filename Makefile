@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromiu
 
 bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
 	$(BIN)/python -m bench.calls --report docs/calls.md
+
+audit: $(VENV)/.dev  ## What the project is built of: agreed, unchanged, not known to be vulnerable
+	$(BIN)/python .ci/audit.py
 
 docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md
