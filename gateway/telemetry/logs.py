@@ -11,8 +11,9 @@ import logging
 import time
 
 LIBRARIES = ("aioice", "aiortc", "aiohttp", "websockets", "libav", "asyncio", "google", "urllib3")
-# What they tell at DEBUG: SDP with its passwords, and the frames and headers of WebSockets, our key among them.
-INDISCREET = ("aiortc.rtcpeerconnection", "websockets")
+# What they tell: SDP with its passwords, frames and headers of WebSockets with our key among them, and as a warning the
+# subprotocols that a browser offers, where its token is.
+INDISCREET = ("aiortc.rtcpeerconnection", "websockets", "aiohttp.websocket")
 FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -27,7 +28,7 @@ def configure_logging(level: str) -> None:
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "DEBUG" else logging.WARNING)
     for name in INDISCREET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _discreet(record: logging.LogRecord) -> bool:

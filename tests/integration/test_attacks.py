@@ -390,7 +390,7 @@ async def test_nothing_of_a_request_becomes_a_header_of_the_answer(guarded: Test
     assert b"evil.example" not in head
 
 
-async def test_answers_name_no_software(guarded: TestClient) -> None:
+async def test_answers_name_no_software_and_set_no_cookie(guarded: TestClient) -> None:
     """Neither those of resources nor those to what is no request."""
     answers = [
         await raw(guarded, request + b"\r\n\r\n")
@@ -406,6 +406,7 @@ async def test_answers_name_no_software(guarded: TestClient) -> None:
         assert answer.startswith(b"HTTP/1."), answer
         head = answer.partition(b"\r\n\r\n")[0]
         assert not re.search(rb"(?i)aiohttp|python|/\d+\.\d+\.\d+", head), head
+        assert b"set-cookie" not in head.lower()
 
 
 async def test_a_body_that_dawdles_is_given_up(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

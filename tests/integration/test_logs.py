@@ -48,6 +48,8 @@ async def test_a_call_leaves_no_secret_and_no_word_in_the_log(tmp_path: Path, le
                 sdp = caller.pc.localDescription.sdp + caller.pc.remoteDescription.sdp
                 for number, password in enumerate(re.findall(r"a=ice-pwd:(\S+)", sdp)):
                     secrets[f"ice password {number}"] = password
+                # Without the subprotocol that is spoken here, which a library would warn of.
+                await client.ws_connect(f"{caller.location}/events", protocols=(f"token.{token}",))
                 assert await caller.end() == 204
             # Refusals, and what is no request at all.
             for path in (f"/v1/sessions/{token}", f"/v1/sessions/x?token={token}", f"/{OPERATOR_KEY}"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from gateway.telemetry.logs import LIBRARIES, configure_logging
+from gateway.telemetry.logs import INDISCREET, LIBRARIES, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _as_before() -> Iterator[None]:
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
-    for name in (*LIBRARIES, "aiortc.rtcpeerconnection"):
+    for name in (*LIBRARIES, *INDISCREET):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -59,7 +59,9 @@ def test_libraries_whisper(capsys: pytest.CaptureFixture[str]) -> None:
         logging.getLogger("aioice.ice").info("candidates")
         logging.getLogger("websockets.client").debug("x-goog-api-key")
         logging.getLogger("aiortc.rtcpeerconnection").debug("ice-pwd")
+        logging.getLogger("aiohttp.websocket").warning("token.")
         logged = capsys.readouterr().err
         assert ("candidates" in logged) is heard
         assert "x-goog-api-key" not in logged
         assert "ice-pwd" not in logged
+        assert "token." not in logged
