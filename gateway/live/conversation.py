@@ -146,9 +146,10 @@ class Conversation:
 
     def answer_tool(self, call_id: str, name: str, response: Json, scheduling: Scheduling) -> None:
         """The response to a call of the present link."""
-        self._memory.tool(name, response)
         waits = self._tools.waits_for(name)
-        self._outbox.put_control(messages.tool_response(call_id, name, response, None if waits else scheduling))
+        answer = messages.tool_response(call_id, name, response, None if waits else scheduling)
+        # Its link may be gone, or die before it went: to the next one the id means nothing.
+        self._outbox.put_control(answer, elsewhere=messages.typed(self._upstream.model, self._in_words(name, response)))
         self._outbox_filled.set()
         self._tools.over([call_id])
         if waits or scheduling != "SILENT":
@@ -156,7 +157,7 @@ class Conversation:
 
     def tell_tool(self, name: str, response: Json) -> None:
         """A result whose link is gone: the model is told in words."""
-        self._say(f"(The result of the function you called before the break: {self._memory.tool(name, response)})")
+        self._say(self._in_words(name, response))
 
     def user_started(self) -> None:
         """The person began to speak."""
@@ -187,6 +188,10 @@ class Conversation:
     @property
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def _in_words(self, name: str, response: Json) -> str:
+        """Remember the result of a function; how the model is told of it without the id of its call."""
+        return f"(The result of the function you called before the break: {self._memory.tool(name, response)})"
 
     def _say(self, text: str) -> None:
         """Let the model answer this."""
@@ -250,6 +255,7 @@ class Conversation:
         self._breaker.success()
         self._handle_is_stale = False
         self._tools.reset()  # their ids are unknown to the new link
+        self._outbox.other_link()
         self._sounded = False
         self._memory.tells_less = False
         self._renewing = False

@@ -21,6 +21,7 @@ class Control:
     """A message that is ready for the wire."""
 
     message: str
+    elsewhere: str | None = None  # what to say instead on another link than the one it is meant for; None: the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,10 @@ class Outbox:
         """True while a control message waits."""
         return bool(self._control)
 
-    def put_control(self, message: str, *, first: bool = False) -> None:
-        """Send this before any media; `first`: before other control messages too."""
-        (self._control.appendleft if first else self._control.append)(Control(message))
+    def put_control(self, message: str, *, first: bool = False, elsewhere: str | None = None) -> None:
+        """Send this before any media; `first`: before other control messages too; `elsewhere` is what it becomes when
+        another link is opened before it went."""
+        (self._control.appendleft if first else self._control.append)(Control(message, elsewhere))
 
     def put_audio(self, pcm: bytes, now_s: float) -> None:
         """Send this after the sound before it."""
@@ -98,6 +100,12 @@ class Outbox:
             frame, self._frame = self._frame, None
             return frame
         return None
+
+    def other_link(self) -> None:
+        """What waits goes to another link than it was meant for."""
+        self._control = deque(
+            Control(item.message if item.elsewhere is None else item.elsewhere) for item in self._control
+        )
 
     def forget_media(self) -> None:
         """Drop the frame and the sound that wait: they belong to a link that is gone."""

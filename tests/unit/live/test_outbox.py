@@ -36,6 +36,16 @@ def test_control_goes_first_then_sound_then_the_newest_frame() -> None:
     assert outbox.dropped_frames == 1
 
 
+def test_what_is_meant_for_one_link_is_said_otherwise_on_another() -> None:
+    """Only what is still there when the other one opens; in its place."""
+    outbox = Outbox()
+    outbox.put_control("answer 1", elsewhere="in words")
+    outbox.put_control("text")
+    outbox.other_link()
+    outbox.put_control("answer 2", elsewhere="in words")
+    assert [item.message for item in drain(outbox) if isinstance(item, Control)] == ["in words", "text", "answer 2"]
+
+
 def test_a_pause_stays_behind_the_sound_before_it() -> None:
     """The end of the stream does not cut off words that are still waiting, and is told once."""
     outbox = Outbox()

@@ -242,6 +242,21 @@ async def test_a_call_outlives_its_link_and_its_result_is_told_in_words(end: Fau
 
 
 @virtually
+async def test_a_result_that_comes_between_two_links_is_told_in_words_too() -> None:
+    """Neither link has asked for it by the time it is there: no id is answered, which the service would not forgive."""
+    inventory = Inventory(takes_s=3.0)
+    end = Fault(at="tool", do="close", connection=1)
+    away = Fault(at="handshake", do="refuse", connection=2, retry_after_s=6)
+    async with talk(called(args={"serial": "B2"}), end, away, tools=inventory.tools()) as talking:
+        talking.conversation.send_text("which device is this?")
+        await talking.opened(2)
+        await talking.answered(2)
+        assert "switch B2" in written(talking, 2)
+        assert responses(talking, 1) == responses(talking, 2) == []
+        assert len(talking.ways) == 2
+
+
+@virtually
 async def test_the_same_call_after_a_resume_is_not_made_twice() -> None:
     """A model that asks again on the new link gets the result of the call that is running."""
     inventory = Inventory(takes_s=3.0)
