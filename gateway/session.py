@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -260,9 +261,11 @@ class Session:
 
     def _tool_context(self) -> ToolContext:
         frame = self.last_frame.jpeg if self.last_frame is not None else None
-        return ToolContext(
-            self.id, frame, lambda kind, facts: self.events.publish(events.server_message(kind, **facts))
-        )
+
+        def send_event(kind: str, facts: dict[str, Any]) -> None:
+            self.events.publish(events.message("server-message", {**facts, "type": kind}))
+
+        return ToolContext(self.id, frame, send_event, asdict(self.claims))
 
     def _publish_call(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "llm-function-call-stopped" and not data["cancelled"]:

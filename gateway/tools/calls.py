@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+from pydantic_core import to_jsonable_python
 
 from gateway.telemetry import metrics
 from gateway.tools.ledger import Delivery, Ledger, Verdict
 from gateway.tools.registry import Tools
-from gateway.tools.runner import Runner
+from gateway.tools.runner import Run, Runner
 from gateway.tools.tool import Json, Scheduling, Tool, ToolContext
 
-CLIENT_RESULT_MAX_BYTES = 32 * 1024
+EVENT_MAX_BYTES = 32 * 1024  # of the facts of one event, which are kept for browsers that come back
 
 
 class Answering(Protocol):
@@ -73,7 +75,7 @@ class Calls:
         now_s = asyncio.get_running_loop().time()
         verdict, entry = self._ledger.begin(asked.call_id, asked.name, asked.args, now_s)
         if verdict is Verdict.REPEAT and entry.response is not None:
-            self._answering.answer_tool(asked.call_id, asked.name, entry.response, "WHEN_IDLE")
+            self._answering.answer_tool(asked.call_id, asked.name, entry.response, self._scheduling(asked.name))
         if verdict is not Verdict.RUN:
             return
         task = asyncio.create_task(self._hold(asked), name=f"tool {asked.name}")
@@ -92,9 +94,7 @@ class Calls:
         waiting = self._client_results.get(call_id)
         if waiting is None or waiting.done():
             return False
-        too_large = len(json.dumps(result, default=str).encode()) > CLIENT_RESULT_MAX_BYTES
-        response = result if isinstance(result, dict) else {"output": result}
-        waiting.set_result({"error": "The result of the page is too large."} if too_large else response)
+        waiting.set_result(self._runner.bounded(result))
         return True
 
     async def close(self) -> None:
@@ -114,28 +114,31 @@ class Calls:
         shown = asked.args if tool is not None and tool.show_arguments else None
         self._tell_browser("started", asked, arguments=shown)
         begun_s = loop.time()
-        context = self._context()
+        run = Run(tool, asked.args, _guarded(self._context())) if tool is not None else None
         try:
-            async with self._places:
-                response = await self._respond(tool, asked, context)
+            response = await self._respond(run, asked)
         except asyncio.CancelledError:
             self._tell_browser("stopped", asked, cancelled=True)
-            if tool is not None and tool.compensate is not None:
-                self._chore(self._runner.compensate(tool, asked.args, context))
+            if run is not None:
+                self._chore(self._runner.undo(run))
             raise
         metrics.TOOL_S.observe(loop.time() - begun_s)
         delivery, call_id = self._ledger.finish(asked.call_id, response, loop.time())
         if delivery is Delivery.ANSWER:
-            self._answering.answer_tool(call_id, asked.name, response, tool.scheduling if tool else "WHEN_IDLE")
+            self._answering.answer_tool(call_id, asked.name, response, self._scheduling(asked.name))
         elif delivery is Delivery.TELL:
             self._answering.tell_tool(asked.name, response)
         self._tell_browser("stopped", asked, cancelled=False, failed="error" in response)
 
-    async def _respond(self, tool: Tool | None, asked: Asked, context: ToolContext) -> Json:
-        if tool is None:
+    async def _respond(self, run: Run | None, asked: Asked) -> Json:
+        if run is None:
             return {"error": f"There is no function {asked.name}."}
-        if tool.call is not None:
-            return await self._runner.run(tool, asked.args, context)
+        if run.tool.call is not None:
+            return await self._runner.respond(run, self._places)
+        return await self._ask_page(run.tool, asked)
+
+    async def _ask_page(self, tool: Tool, asked: Asked) -> Json:
+        """The response of a client tool."""
         waiting: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._client_results[asked.call_id] = waiting
         self._on_event(
@@ -150,6 +153,10 @@ class Calls:
         finally:
             del self._client_results[asked.call_id]
 
+    def _scheduling(self, name: str) -> Scheduling:
+        tool = self._tools.get(name)
+        return tool.scheduling if tool is not None else "WHEN_IDLE"
+
     def _tell_browser(self, what: str, asked: Asked, **facts: Any) -> None:
         data = {"function_name": asked.name, "tool_call_id": asked.call_id, **facts}
         self._on_event(f"llm-function-call-{what}", {key: value for key, value in data.items() if value is not None})
@@ -158,3 +165,16 @@ class Calls:
         task = asyncio.create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+
+def _guarded(context: ToolContext) -> ToolContext:
+    """The context for a function: its events may come from any thread, and one that cannot be told is its own error."""
+    loop, tell = asyncio.get_running_loop(), context.send_event
+
+    def send_event(kind: str, facts: Json) -> None:
+        plain: Json = to_jsonable_python(facts)
+        if len(json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()) > EVENT_MAX_BYTES:
+            raise ValueError(f"an event may have up to {EVENT_MAX_BYTES} bytes of facts")
+        loop.call_soon_threadsafe(tell, kind, plain)
+
+    return replace(context, send_event=send_event)

@@ -6,17 +6,18 @@ Owns the decorator and the checking of arguments. It must not know sessions, lin
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from gateway.errors import ConfigError
 from gateway.tools.schema import openapi
+from gateway.tools.thread import in_thread
 
 Json = dict[str, Any]
 Scheduling = Literal["WHEN_IDLE", "INTERRUPT", "SILENT"]
@@ -35,8 +36,11 @@ class ToolContext:
 
     session_id: str
     newest_frame: bytes | None  # JPEG, as the model saw it
-    send_event: Callable[[str, Json], None]  # tells the browser: (type, facts)
-    claims: Mapping[str, Any] = field(default_factory=dict)  # of the token the session was started with
+    send_event: Callable[[str, Json], None]  # tells the browser: (type, facts); may be called in any thread
+    claims: Mapping[str, Any] = field(default_factory=dict)  # what the caller may do: `subject`, `profile`, …
+
+
+Call = Callable[[Json, ToolContext], Coroutine[Any, Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,12 @@ class Tool:
     name: str
     description: str
     parameters: Json  # as the Live API takes it
-    call: Callable[[Json, ToolContext], Awaitable[Any]] | None  # None: the browser answers (a client tool)
+    call: Call | None  # None: the browser answers (a client tool)
     timeout_s: float | None = None  # None: the setting
     blocking: bool = False  # the conversation waits for the result, where the model can do otherwise
     scheduling: Scheduling = "WHEN_IDLE"  # when the model speaks about the result
     show_arguments: bool = False  # to the browser and the log
-    compensate: Callable[[Json, ToolContext], Awaitable[Any]] | None = None  # undoes a call that was cancelled
+    compensate: Call | None = None  # undoes a call that was cancelled
 
 
 def tool(
@@ -135,9 +139,7 @@ def _arguments(function: Callable[..., Any], name: str) -> tuple[type[BaseModel]
     return create_model(f"{name}_arguments", __config__=ConfigDict(extra="forbid"), **fields), context_name
 
 
-def _bound(
-    function: Callable[..., Any], model: type[BaseModel], context_name: str | None
-) -> Callable[[Json, ToolContext], Awaitable[Any]]:
+def _bound(function: Callable[..., Any], model: type[BaseModel], context_name: str | None) -> Call:
     async def call(args: Json, context: ToolContext) -> Any:
         try:
             checked = model.model_validate(args)
@@ -148,7 +150,7 @@ def _bound(
             named[context_name] = context
         if inspect.iscoroutinefunction(function):
             return await function(**named)
-        return await asyncio.to_thread(function, **named)
+        return await in_thread(partial(function, **named))
 
     return call
 

@@ -14,7 +14,7 @@ from gateway.guard.outgoing import Outgoing
 from gateway.tools.mcp import McpServers
 from gateway.tools.profile import McpServer
 from gateway.tools.registry import Tools
-from gateway.tools.runner import Runner
+from gateway.tools.runner import Run, Runner
 from gateway.tools.tool import ToolContext
 
 pytest.importorskip("mcp")
@@ -28,7 +28,7 @@ async def run(tools: Tools, name: str, timeout_s: float = 20.0, **args: object) 
     """The response of a call."""
     tool = tools.get(name)
     assert tool is not None
-    return await Runner(timeout_s, 4, 16_384).run(tool, args, CONTEXT)
+    return await Runner(timeout_s, 4, 16_384).respond(Run(tool, args, CONTEXT), asyncio.Semaphore(4))
 
 
 @pytest.fixture

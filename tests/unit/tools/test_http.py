@@ -1,5 +1,6 @@
 """Tools that are HTTP requests, against a real HTTP server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from gateway.errors import ConfigError
 from gateway.guard.outgoing import Outgoing
 from gateway.tools.http import BODY_MAX_BYTES, http_tool
 from gateway.tools.profile import HttpTool
-from gateway.tools.runner import Runner
+from gateway.tools.runner import Run, Runner
 from gateway.tools.tool import ToolContext
 
 CONTEXT = ToolContext("session", None, lambda kind, facts: None)
@@ -70,7 +71,8 @@ def declared(server: TestServer, path: str, **more: Any) -> HttpTool:
 async def asked(tool: HttpTool, args: dict[str, Any] | None = None, **env: str) -> Any:
     """What the model is answered."""
     runner = Runner(timeout_s=8.0, concurrent_max=4, result_max_bytes=BODY_MAX_BYTES * 2)
-    return await runner.run(http_tool(tool, [HOST], env, DESKS.open_socket), args or {}, CONTEXT)
+    run = Run(http_tool(tool, [HOST], env, DESKS.open_socket), args or {}, CONTEXT)
+    return await runner.respond(run, asyncio.Semaphore(4))
 
 
 async def test_arguments_are_a_body_or_a_query(desk: TestServer) -> None:
