@@ -8,6 +8,7 @@ import pytest
 
 from gateway.live import events as live
 from gateway.simulator import Fault
+from gateway.tools.calls import Asked
 from gateway.tools.profile import Declared
 from gateway.tools.registry import client_tool
 from gateway.tools.tool import Tool, from_function
@@ -287,18 +288,34 @@ async def test_a_link_is_not_changed_inside_a_call() -> None:
 
 @virtually
 async def test_a_call_is_answered_once() -> None:
-    """The same id a second time is not run again, and a second answer of the page is refused."""
+    """The same id a second time is not run again, and a second answer of the page is refused; the service, which closes
+    the link for an answer too many, is content."""
     declared = client_tool(Declared(name="show", description="Show something."))
     async with talk(called("show"), tools=[declared]) as talking:
         await talking.ask("show me")
         await talking.until(lambda: any(kind == "llm-function-call" for kind, _ in talking.told))
         call_id = talking.all(live.ToolCalls)[0].calls[0].id
+        talking.calls.start(Asked(call_id, "show", {}))
         assert talking.calls.client_result(call_id, {"shown": True})
         assert not talking.calls.client_result(call_id, {"shown": False})
         await answered_by(talking, 1)
         assert not talking.calls.client_result(call_id, {"shown": False})
+        talking.calls.start(Asked(call_id, "show", {}))
         await talking.answered(2)
         assert [response["response"] for response in responses(talking)] == [{"shown": True}]
+        assert [kind for kind, _ in talking.told].count("llm-function-call") == 1
+        assert talking.ways == ["fresh"]
+
+
+@virtually
+async def test_an_answer_too_many_would_end_the_link() -> None:
+    """What the ledger is for: the simulator is as strict as the service."""
+    async with talk(called(), tools=Inventory().tools()) as talking:
+        await talking.ask("which device is this?")
+        (response,) = await answered_by(talking, 1)
+        talking.conversation.answer_tool(response["id"], "look_up", {"again": True}, "WHEN_IDLE")
+        await talking.opened(2)
+        assert talking.all(live.LinkLost)
 
 
 @virtually
