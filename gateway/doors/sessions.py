@@ -91,8 +91,12 @@ class SessionDoor:
         return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
 
     async def transcript(self, request: web.Request) -> web.Response:
-        """What was said: as JSON, or as text to someone who asks for that. For a while also after the end."""
-        record = await self._registry.record(request.match_info["id"], claims_of(request))
+        """What was said: as JSON, or as text to someone who asks for that. For a while also after the end. What tools
+        returned is told to the operator only."""
+        claims = claims_of(request)
+        record = await self._registry.record(request.match_info["id"], claims)
+        if not claims.operator:
+            record = _without_results(record)
         headers = {"Cache-Control": "no-store"}
         if "text/plain" in request.headers.get("Accept", ""):
             return web.Response(text=_as_text(record), headers=headers)
@@ -117,10 +121,15 @@ class SessionDoor:
         return response
 
 
+def _without_results(record: Record) -> Record:
+    turns = [{**turn, "tools": [{"name": used["name"]} for used in turn["tools"]]} for turn in record["turns"]]
+    return {**record, "turns": turns}
+
+
 def _as_text(record: Record) -> str:
     lines = []
     for turn in record["turns"]:
         lines += [f"User: {turn['user']}"] if turn["user"] else []
-        lines += [f"Tool: {tool}" for tool in turn["tools"]]
+        lines += [f"Tool: {' = '.join(used.values())}" for used in turn["tools"]]
         lines += [f"Model: {turn['model']}{' —' if turn['cut'] else ''}"] if turn["model"] else []
     return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from gateway.live import messages
 from gateway.live.context import ContextMeter
 from gateway.live.messages import SetupOptions
 from gateway.live.seed import extract, instruction
-from gateway.live.transcript import Transcript, Turn
+from gateway.live.transcript import Transcript, Turn, Used
 
 KEPT_TURNS = 6  # told in full to a link whose context was renewed; what is older is told in short
 TOOL_TEXT_MAX_CHARS = 600  # of a call in the transcript and in what is told in words
@@ -47,9 +47,9 @@ class Memory:
 
     def tool(self, name: str, response: dict[str, Any]) -> str:
         """Remember the result of a function; how it is said."""
-        text = f"{name} = {json.dumps(response, ensure_ascii=False)[:TOOL_TEXT_MAX_CHARS]}"
-        self.transcript.tool(text)
-        return text
+        used = Used(name, json.dumps(response, ensure_ascii=False)[:TOOL_TEXT_MAX_CHARS])
+        self.transcript.tool(used)
+        return str(used)
 
     def setup(self, model: str, options: SetupOptions) -> tuple[str, str | None]:
         """The setup of a link that has to know the conversation, and what is to be sent right after it."""

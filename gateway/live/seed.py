@@ -74,7 +74,7 @@ def extract(turns: Sequence[Turn], before: str = "") -> str:
             lines.append(f"The user said: {asked}")
         if answered:
             lines.append(f"You said: {answered}")
-        lines += [f"A tool was used: {tool[:120]}" for tool in turn.tools]
+        lines += [f"A tool was used: {str(used)[:120]}" for used in turn.tools]
     text = " ".join(lines)
     return text if len(text) <= SUMMARY_MAX_CHARS else "… " + text[-SUMMARY_MAX_CHARS + 2 :]
 

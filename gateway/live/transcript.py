@@ -16,6 +16,17 @@ CHARS_MAX = 200_000  # some hours of talk; more than any seed can carry
 CUT_MARK = " —"  # where the person spoke over the model
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """One call of a tool that came to a result."""
+
+    name: str
+    result: str
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.result}"
+
+
 @dataclass(slots=True)
 class Turn:
     """What was said from one end of the model's turn to the next."""
@@ -23,13 +34,13 @@ class Turn:
     number: int
     user: str = ""
     model: str = ""
-    tools: list[str] = field(default_factory=list)
+    tools: list[Used] = field(default_factory=list)
     cut: bool = False  # the model was interrupted, or its link was lost, before all of it was heard
 
     @property
     def chars(self) -> int:
         """Its share of the log."""
-        return len(self.user) + len(self.model) + sum(map(len, self.tools))
+        return len(self.user) + len(self.model) + sum(len(str(used)) for used in self.tools)
 
     @property
     def is_empty(self) -> bool:
@@ -47,7 +58,7 @@ class Turn:
             "number": self.number,
             "user": self.user.strip(),
             "model": self.model.strip(),
-            "tools": list(self.tools),
+            "tools": [{"name": used.name, "result": used.result} for used in self.tools],
             "cut": self.cut,
         }
 
@@ -55,7 +66,7 @@ class Turn:
         """As a person would write it down."""
         if self.user.strip():
             yield f"User: {self.user.strip()}"
-        yield from (f"(Tool: {tool})" for tool in self.tools)
+        yield from (f"(Tool: {used})" for used in self.tools)
         if self.model.strip():
             yield f"You: {self.model.strip()}{CUT_MARK if self.cut else ''}"
 
@@ -98,9 +109,9 @@ class Transcript:
         """The model says this."""
         self.open.model += text
 
-    def tool(self, text: str) -> None:
-        """A tool was called; call and result as text."""
-        self.open.tools.append(text)
+    def tool(self, used: Used) -> None:
+        """A tool was called."""
+        self.open.tools.append(used)
 
     def cut(self, heard_share: float) -> None:
         """Of the model's words in this turn only this share (0 to 1) was heard."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -20,7 +21,7 @@ from gateway.errors import ConfigError
 from gateway.tools.profile import McpServer
 from gateway.tools.schema import openapi
 from gateway.tools.secret import secret
-from gateway.tools.tool import Json, Tool, ToolContext
+from gateway.tools.tool import Json, Tool, ToolContext, check_name
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ START_TIMEOUT_S = 20.0  # a server may be a program that is downloaded and compi
 CLOSE_TIMEOUT_S = 5.0
 HTTP_TIMEOUT_S = 30.0  # of one exchange; a call has its own time-out
 RETRY_S = (1.0, 5.0, 30.0)  # between tries to get a lost server back; the last one again and again
+LISTED_MAX = 1000  # tools of a server; a list without an end is a mistake
+OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9_]")  # a server may use more in its names than a model can call
 CONNECTION_CLOSED = -32000  # error code of the package for calls on a connection that is gone
 
 
@@ -103,15 +106,28 @@ class _Server:
                 await _first(self.stop, timeout_s=wait_s)
 
     async def _tools(self) -> list[Tool]:
-        listed = await self._session.list_tools()
-        tools = [self._tool(one) for one in listed.tools]
+        listed = await self._listed()
         only = set(self.declared.only)
-        if missing := only - {one.name for one in tools}:
+        if missing := only - {one.name for one in listed}:
             raise ConfigError(f"The MCP server {self.declared.name} has no tool {', '.join(sorted(missing))}.")
-        return [one for one in tools if not only or one.name in only]
+        return [self._tool(one) for one in listed if not only or one.name in only]
+
+    async def _listed(self) -> list[Any]:
+        """What the server has, on however many pages."""
+        from mcp.types import PaginatedRequestParams
+
+        listed: list[Any] = []
+        cursor: str | None = None
+        while len(listed) < LISTED_MAX:
+            page = await self._session.list_tools(params=PaginatedRequestParams(cursor=cursor))
+            listed += page.tools
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return listed
 
     def _tool(self, listed: Any) -> Tool:
-        name = str(listed.name).replace("-", "_").replace(".", "_")
+        name = check_name(OTHER_CHARACTERS.sub("_", str(listed.name)))
 
         async def call(args: Json, _: ToolContext) -> Any:
             return await self._call(listed.name, args)

@@ -1,4 +1,7 @@
-"""A server of the Model Context Protocol, by the protocol's own package: `python mcp_server.py [stdio|http PORT]`."""
+"""A server of the Model Context Protocol, by the protocol's own package: `python mcp_server.py [stdio|http PORT|odd]`.
+
+It tells of its tools two a page. `odd` has one more, whose arguments cannot be told to a model.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,21 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-server = MCPServer("wiki")
+PAGE = 2
+
+
+class Paging(MCPServer):
+    """Lists its tools page by page."""
+
+    async def _handle_list_tools(self, context: Any, params: Any) -> Any:
+        whole = await super()._handle_list_tools(context, params)
+        begin = int(params.cursor or 0) if params else 0
+        whole.next_cursor = str(begin + PAGE) if begin + PAGE < len(whole.tools) else None
+        whole.tools = whole.tools[begin : begin + PAGE]
+        return whole
+
+
+server = Paging("wiki")
 
 
 @server.tool()
@@ -41,6 +58,11 @@ async def die() -> str:
     os._exit(3)
 
 
+async def either(place: int | str) -> str:
+    """Look at a place, by number or name."""
+    return f"{place}"
+
+
 inner = server.streamable_http_app()
 
 
@@ -57,4 +79,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["http"]:
         uvicorn.run(guarded, host="127.0.0.1", port=int(sys.argv[2]), log_level="error")
     else:
+        if sys.argv[1:2] == ["odd"]:
+            server.tool()(either)
         server.run("stdio")

@@ -1,10 +1,7 @@
 """Tools of real servers of the Model Context Protocol."""
 
 import asyncio
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +19,7 @@ SERVER = str(Path(__file__).with_name("mcp_server.py"))
 HERE = Outgoing(["127.0.0.1"])
 CONTEXT = ToolContext("session", None, lambda kind, facts: None)
 WIKI = McpServer(name="wiki", command=(sys.executable, SERVER))
+ODD = McpServer(name="wiki", command=(sys.executable, SERVER, "odd"))
 
 
 async def run(tools: Tools, name: str, timeout_s: float = 20.0, **args: object) -> dict[str, object]:
@@ -31,32 +29,10 @@ async def run(tools: Tools, name: str, timeout_s: float = 20.0, **args: object) 
     return await Runner(timeout_s, 4, 16_384).respond(Run(tool, args, CONTEXT), asyncio.Semaphore(4))
 
 
-@pytest.fixture
-def http_server() -> Iterator[str]:
-    """The URL of a server over streamable HTTP, its own process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, SERVER, "http", str(port)], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None
-            try:
-                process.wait(0.1)
-            except subprocess.TimeoutExpired:
-                continue
-        yield f"http://127.0.0.1:{port}/mcp"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 async def test_a_server_is_a_process_whose_tools_can_be_called() -> None:
-    """Declared as the model can call them; what they answer and how they fail is told; it ends with the gateway."""
-    servers = McpServers((WIKI,), HERE.resolve)
+    """Declared as the model can call them, of all pages, without those that are not wanted; what they answer and how
+    they fail is told; it ends with the gateway."""
+    servers = McpServers((ODD.model_copy(update={"only": ("search", "page-of", "slow", "die")}),), HERE.resolve)
     tools = Tools(await servers.open())
     try:
         assert {one.name for one in tools} == {"search", "page_of", "slow", "die"}
@@ -75,9 +51,9 @@ async def test_a_server_is_a_process_whose_tools_can_be_called() -> None:
     assert "away" in str((await run(tools, "search", words="late"))["error"])
 
 
-async def test_a_server_can_be_asked_over_http(http_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_can_be_asked_over_http(mcp_over_http: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same tools by a URL; with its key; only those that are wanted."""
-    wiki = McpServer(name="wiki", url=http_server, only=("search",), secret_header="X-Key", secret_env="WIKI_KEY")
+    wiki = McpServer(name="wiki", url=mcp_over_http, only=("search",), secret_header="X-Key", secret_env="WIKI_KEY")
     monkeypatch.delenv("WIKI_KEY", raising=False)
     with pytest.raises(ConfigError, match="The MCP server wiki needs the secret WIKI_KEY"):
         await McpServers((wiki,), HERE.resolve).open()
@@ -112,8 +88,9 @@ async def test_a_server_that_dies_fails_its_calls_and_comes_back() -> None:
         (McpServer(name="wiki", command=(sys.executable, "-c", "1")), "The MCP server wiki cannot be used"),
         (McpServer(name="wiki", url="http://127.0.0.1:9/mcp"), "The MCP server wiki cannot be used"),
         (WIKI.model_copy(update={"only": ("searhc",)}), "The MCP server wiki has no tool searhc"),
+        (ODD, "either may be of several types"),
     ],
-    ids=["no-program", "ends-at-once", "no-listener", "no-tool"],
+    ids=["no-program", "ends-at-once", "no-listener", "no-tool", "odd-tool"],
 )
 async def test_a_server_that_cannot_be_used_stops_the_start(server: McpServer, said: str) -> None:
     """With a sentence that names it, and without leaving a process."""

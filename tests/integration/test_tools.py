@@ -1,12 +1,16 @@
 """Function calls through the whole gateway: a profile, its tools of every kind, and the page at the other end."""
 
+import json
+import logging
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.app import open_gateway
 from gateway.errors import ConfigError
@@ -24,7 +28,8 @@ from gateway.tools import ToolContext, tool
 def look(thing: str, context: ToolContext) -> dict[str, object]:
     """Look at a thing."""
     context.send_event("looked", {"thing": thing})
-    return {"seen": thing, "frame": context.newest_frame is not None, "session": context.session_id}
+    known = {"session": context.session_id, "caller": context.claims["subject"]}
+    return {"seen": thing, "frame": context.newest_frame is not None, **known}
 '''
 PROFILE = f"""
 name = "test"
@@ -42,6 +47,17 @@ name = "wiki"
 command = ["{sys.executable}", "{Path(__file__).with_name("mcp_server.py")}"]
 only = ["search"]
 """
+WIKI_SECRET = 'secret_header = "X-Key"\nsecret_env = "WIKI_KEY"'
+SECRET = "s3cr3t-of-the-desk"
+HTTP_TOOL = """
+[[http_tool]]
+name = "open_ticket"
+description = "Open a ticket."
+url = "{url}"
+secret_header = "Authorization"
+secret_env = "DESK_KEY"
+parameters = {{ type = "object", properties = {{ title = {{ type = "string" }} }} }}
+"""
 Talking = Callable[..., Awaitable[tuple[Simulator, TestClient]]]
 
 
@@ -55,6 +71,29 @@ def profile(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+async def desk() -> AsyncIterator[TestServer]:
+    """A help desk that knows its key; one of its resources hangs up in the middle."""
+
+    async def tickets(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != SECRET:
+            return web.Response(status=401)
+        return web.json_response({"ticket": 7, **await request.json()})
+
+    async def cut_off(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_post("/tickets", tickets)
+    application.router.add_post("/cut-off", cut_off)
+    server = TestServer(application)
+    await server.start_server()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
 async def talking(open_client: OpenClient, profile: Path) -> AsyncIterator[Talking]:
     """`await talking(*faults)`: a simulator to which this happens and a gateway with the profile."""
     started = []
@@ -63,11 +102,17 @@ async def talking(open_client: OpenClient, profile: Path) -> AsyncIterator[Talki
         simulator = Simulator(script=faults)
         await simulator.start()
         started.append(simulator)
-        return simulator, await open_client(upstream_url=simulator.url, profile=profile)
+        hosts = ("127.0.0.1",)
+        return simulator, await open_client(upstream_url=simulator.url, profile=profile, http_tool_hosts=hosts)
 
     yield start
     for simulator in started:
         await simulator.stop()
+
+
+def rewrite(path: Path, change: Callable[[str], str]) -> None:
+    """Change a file."""
+    path.write_text(change(path.read_text()))
 
 
 def called(name: str, **args: Any) -> Fault:
@@ -101,7 +146,8 @@ async def test_a_profile_tells_the_model_who_it_is_and_what_it_may_call(talking:
 
 
 async def test_a_python_function_is_called(talking: Talking) -> None:
-    """It gets its arguments and the context; the page is told of the call and what the function wants to tell."""
+    """It gets its arguments and the context; the page is told of the call and what the function wants to tell, and
+    never what it returned."""
     simulator, client = await talking(called("look", thing="lamp"))
     async with Caller(client, silent=True, video=True) as caller, caller.events() as socket:
         await until(socket, "server-message", type="frame")
@@ -112,8 +158,12 @@ async def test_a_python_function_is_called(talking: Talking) -> None:
         stopped = await until(socket, "llm-function-call-stopped", function_name="look")
         assert (stopped["data"]["cancelled"], stopped["data"]["failed"]) == (False, False)
         answered = await response(simulator)
-        assert answered == {"seen": "lamp", "frame": True, "session": caller.location.rpartition("/")[2]}
+        known = {"session": caller.location.rpartition("/")[2], "caller": "anyone"}
+        assert answered == {"seen": "lamp", "frame": True, **known}
         await until(socket, "server-message", type="ttfab", trigger="tool", to="payload")
+        path = f"{caller.location}/transcript"
+        assert [{"name": "look"}] in [turn["tools"] for turn in (await (await client.get(path)).json())["turns"]]
+        assert "Tool: look\n" in await (await client.get(path, headers={"Accept": "text/plain"})).text()
 
 
 async def test_a_function_of_the_page_is_called(talking: Talking) -> None:
@@ -133,13 +183,51 @@ async def test_a_function_of_the_page_is_called(talking: Talking) -> None:
         assert (refused["id"], refused["data"]["error"]) == ("3", "No function call waits for this result.")
 
 
-async def test_a_tool_of_an_mcp_server_is_called(talking: Talking) -> None:
+@pytest.mark.parametrize("carrier", ["stdio", "streamable HTTP"])
+async def test_a_tool_of_an_mcp_server_is_called(
+    talking: Talking, profile: Path, carrier: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the model's call to the server's process and back."""
+    if carrier != "stdio":
+        monkeypatch.setenv("WIKI_KEY", "k1")
+        over_http = f'url = "{request.getfixturevalue("mcp_over_http")}"\n' + WIKI_SECRET
+        rewrite(profile, lambda text: re.sub(r"(?m)^command = .*$", over_http, text))
     simulator, client = await talking(called("search", words="fan", most=1))
     async with Caller(client, silent=True) as caller, caller.events() as socket:
         await until(socket, "bot-ready")
         await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "search"}})
         assert await response(simulator) == {"pages": ["fan 0"]}
+
+
+@pytest.mark.parametrize("path", ["tickets", "nowhere", "cut-off"])
+async def test_a_secret_of_an_http_tool_reaches_its_host_and_nobody_else(
+    talking: Talking,
+    profile: Path,
+    desk: TestServer,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whether the request works or fails: not the page, not the model, not the log."""
+    monkeypatch.setenv("DESK_KEY", SECRET)
+    caplog.set_level(logging.DEBUG)
+    rewrite(profile, lambda text: text.partition("[[mcp]]")[0] + HTTP_TOOL.format(url=desk.make_url(f"/{path}")))
+    simulator, client = await talking(called("open_ticket", title="port 14"))
+    async with Caller(client, silent=True) as caller, caller.events() as socket:
+        await until(socket, "bot-ready")
+        await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "report"}})
+        answered = await response(simulator)
+        assert answered == {"ticket": 7, "title": "port 14"} if path == "tickets" else "error" in answered
+        stopped = await until(socket, "llm-function-call-stopped", function_name="open_ticket")
+        told = [await (await client.get(f"{caller.location}/transcript")).text()]
+        async with caller.events() as replayed:
+            async for message in replayed:
+                told.append(message.data)
+                if json.loads(message.data)["seq"] >= stopped["seq"]:
+                    break
+    told += [caplog.text, *map(str, simulator.connections[0].raw)]
+    assert len(told) > 6
+    assert not [text for text in told if SECRET in text]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from gateway.live.seed import (
     seed,
     unanswered,
 )
-from gateway.live.transcript import Turn
+from gateway.live.transcript import Turn, Used
 
 
 def test_without_a_past_the_instruction_is_as_it_is() -> None:
@@ -61,9 +61,9 @@ def test_a_new_link_is_asked_what_was_not_answered() -> None:
 
 def test_an_extract_has_the_first_sentence_of_each() -> None:
     """And what was known before, and the tools."""
-    turns = [Turn(1, "My name is Ada. I live in London.", "Nice to meet you. How are you?", ["weather() = rain"])]
+    turns = [Turn(1, "My name is Ada. I live in London.", "Nice to meet you. How are you?", [Used("weather", "rain")])]
     assert extract(turns, "Earlier.") == (
-        "Earlier. The user said: My name is Ada. You said: Nice to meet you. A tool was used: weather() = rain"
+        "Earlier. The user said: My name is Ada. You said: Nice to meet you. A tool was used: weather = rain"
     )
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.transcript import CHARS_MAX, Transcript, Turn
+from gateway.live.transcript import CHARS_MAX, Transcript, Turn, Used
 
 
 def test_words_of_a_turn_belong_together_in_whatever_order_they_come() -> None:
@@ -54,13 +54,13 @@ def test_an_unanswered_question_is_known() -> None:
 def test_tools_are_kept_as_text() -> None:
     """They are part of what a new link has to know."""
     transcript = Transcript()
-    transcript.tool("weather(London) = rain")
+    transcript.tool(Used("weather", "rain"))
     transcript.end_turn()
     assert transcript.turns()[0].as_json() == {
         "number": 1,
         "user": "",
         "model": "",
-        "tools": ["weather(London) = rain"],
+        "tools": [{"name": "weather", "result": "rain"}],
         "cut": False,
     }
 
