@@ -58,6 +58,7 @@ secret_header = "Authorization"
 secret_env = "DESK_KEY"
 parameters = {{ type = "object", properties = {{ title = {{ type = "string" }} }} }}
 """
+OPERATOR = "of-these-tests-only-" * 2
 Talking = Callable[..., Awaitable[tuple[Simulator, TestClient]]]
 
 
@@ -102,8 +103,14 @@ async def talking(open_client: OpenClient, profile: Path) -> AsyncIterator[Talki
         simulator = Simulator(script=faults)
         await simulator.start()
         started.append(simulator)
-        hosts = ("127.0.0.1",)
-        return simulator, await open_client(upstream_url=simulator.url, profile=profile, http_tool_hosts=hosts)
+        here = ("127.0.0.1",)
+        settings = {
+            "upstream_url": simulator.url,
+            "profile": profile,
+            "http_tool_hosts": here,
+            "operator_key": OPERATOR,
+        }
+        return simulator, await open_client(private_networks=here, **settings)
 
     yield start
     for simulator in started:
@@ -147,7 +154,7 @@ async def test_a_profile_tells_the_model_who_it_is_and_what_it_may_call(talking:
 
 async def test_a_python_function_is_called(talking: Talking) -> None:
     """It gets its arguments and the context; the page is told of the call and what the function wants to tell, and
-    never what it returned."""
+    never what it returned, which only the operator is."""
     simulator, client = await talking(called("look", thing="lamp"))
     async with Caller(client, silent=True, video=True) as caller, caller.events() as socket:
         await until(socket, "server-message", type="frame")
@@ -164,6 +171,8 @@ async def test_a_python_function_is_called(talking: Talking) -> None:
         path = f"{caller.location}/transcript"
         assert [{"name": "look"}] in [turn["tools"] for turn in (await (await client.get(path)).json())["turns"]]
         assert "Tool: look\n" in await (await client.get(path, headers={"Accept": "text/plain"})).text()
+        record = await (await client.get(path, headers={"Authorization": f"Bearer {OPERATOR}"})).json()
+        assert '"seen": "lamp"' in str(record["turns"])
 
 
 async def test_a_function_of_the_page_is_called(talking: Talking) -> None:
@@ -199,12 +208,20 @@ async def test_a_tool_of_an_mcp_server_is_called(
         assert await response(simulator) == {"pages": ["fan 0"]}
 
 
-@pytest.mark.parametrize("path", ["tickets", "nowhere", "cut-off"])
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("tickets", {"ticket": 7, "title": "port 14"}),
+        ("nowhere", {"error": "open_ticket was answered with HTTP 404."}),
+        ("cut-off", {"error": "open_ticket failed: ServerDisconnectedError."}),
+    ],
+)
 async def test_a_secret_of_an_http_tool_reaches_its_host_and_nobody_else(
     talking: Talking,
     profile: Path,
     desk: TestServer,
     path: str,
+    answer: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -216,8 +233,7 @@ async def test_a_secret_of_an_http_tool_reaches_its_host_and_nobody_else(
     async with Caller(client, silent=True) as caller, caller.events() as socket:
         await until(socket, "bot-ready")
         await socket.send_json({"label": "rtvi-ai", "type": "send-text", "id": "1", "data": {"content": "report"}})
-        answered = await response(simulator)
-        assert answered == {"ticket": 7, "title": "port 14"} if path == "tickets" else "error" in answered
+        assert await response(simulator) == answer
         stopped = await until(socket, "llm-function-call-stopped", function_name="open_ticket")
         told = [await (await client.get(f"{caller.location}/transcript")).text()]
         async with caller.events() as replayed:
