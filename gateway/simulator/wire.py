@@ -72,10 +72,15 @@ class Refused(Exception):
         self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
 
 
+def _no_number(name: str) -> None:
+    """Python reads NaN and Infinity; JSON does not have them (RFC 8259 §6)."""
+    raise ValueError(name)
+
+
 def read(raw: str | bytes) -> tuple[str, Json]:
     """Kind and body of a client message; raises Refused."""
     try:
-        message = json.loads(raw)
+        message = json.loads(raw, parse_constant=_no_number)
     except ValueError:
         raise Refused(1007, "Invalid JSON payload received. Unexpected token.") from None
     if not isinstance(message, dict):

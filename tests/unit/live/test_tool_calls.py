@@ -54,7 +54,12 @@ class Inventory:
             """Say too much."""
             return "x" * 2_000_000
 
-        return [from_function(look_up, compensate=undo, **options), from_function(raises), from_function(huge)]
+        async def odd() -> float:
+            """Say what is no number."""
+            return float("nan")
+
+        others = [from_function(function) for function in (raises, huge, odd)]
+        return [from_function(look_up, compensate=undo, **options), *others]
 
 
 def called(name: str = "look_up", at: Any = "turn", connection: int | None = 1, **more: Any) -> Fault:
@@ -200,11 +205,12 @@ async def test_a_function_that_hangs_is_answered_in_time() -> None:
     [
         (called("raises"), "raises failed: RuntimeError."),
         (called("huge"), "The result has 2000014 bytes, and 16384 can be told. Ask for less."),
+        (called("odd"), "The result cannot be told: it is not JSON."),
         (called("nothing_of_the_kind"), "There is no function nothing_of_the_kind."),
         (called(args={"serial": 7}), "The arguments are wrong: serial: Input should be a valid string"),
         (called(args={"rack": "7"}), "The arguments are wrong: rack: Extra inputs are not permitted"),
     ],
-    ids=["raises", "2-MB", "unknown", "wrong-type", "unknown-argument"],
+    ids=["raises", "2-MB", "NaN", "unknown", "wrong-type", "unknown-argument"],
 )
 @virtually
 async def test_what_goes_wrong_in_a_call_is_told_to_the_model(call: Fault, said: str) -> None:

@@ -40,6 +40,12 @@ def test_both_spellings_mean_the_same() -> None:
     assert read(snake) == ("toolResponse", expected)
 
 
+def test_what_json_does_not_have_is_refused() -> None:
+    """Python's parser would take NaN."""
+    with pytest.raises(Refused, match="Unexpected token"):
+        read('{"toolResponse": {"functionResponses": [{"id": "1", "name": "f", "response": {"x": NaN}}]}}')
+
+
 def test_both_alphabets_of_base64_are_read() -> None:
     """The SDK sends the URL-safe one, others the standard one, padded or not."""
     for data in ("-__-APv__gA=", "+//+APv//gA=", "-__-APv__gA"):
