@@ -81,6 +81,9 @@ def check_keys(settings: Settings) -> None:
 def _check_turn(settings: Settings) -> None:
     if bool(settings.turn_urls) != bool(settings.turn_secret):
         raise ConfigError("GATEWAY_TURN_URLS and GATEWAY_TURN_SECRET belong together: set both, or none.")
+    for url in settings.turn_urls:
+        if url.partition(":")[0] not in ("turn", "turns"):
+            raise ConfigError(f"GATEWAY_TURN_URLS: {url!r} is not a turn: or turns: address.")
     if settings.turn_secret is not None and settings.effective_auth == "insecure-open":
         raise ConfigError(
             "GATEWAY_AUTH=insecure-open would give TURN credentials, and so the relay, to strangers: use "

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from gateway.errors import BadRequest, TokenInvalid
 from gateway.guard.claims import Claims
+from gateway.mistakes import mistakes
 
 SUBJECT_MAX_CHARS = 128
 FPS_MAX = 30.0  # as the setting allows
@@ -58,7 +59,7 @@ def parse_grant(claim: Any) -> Grant:
     try:
         return Grant.model_validate(claim)
     except ValidationError as error:
-        raise TokenInvalid(f"The claim gateway of the token has a mistake: {_sentence(error)}.") from None
+        raise TokenInvalid(f"The claim gateway of the token has a mistake: {mistakes(error)}.") from None
 
 
 def parse_request(body: Mapping[str, Any]) -> TokenRequest:
@@ -66,12 +67,4 @@ def parse_request(body: Mapping[str, Any]) -> TokenRequest:
     try:
         return TokenRequest.model_validate(body)
     except ValidationError as error:
-        raise BadRequest(f"The token cannot be made: {_sentence(error)}.") from None
-
-
-def _sentence(error: ValidationError) -> str:
-    """The mistakes by name; values are left out, they may be secret."""
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'it'}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-        for problem in error.errors(include_url=False, include_input=False)
-    )
+        raise BadRequest(f"The token cannot be made: {mistakes(error)}.") from None

@@ -43,8 +43,12 @@ class JwksKeys:
         self._asking = asyncio.Lock()
 
     async def named(self, kid: str | None) -> Sequence[Key]:
-        """The key of this id, or all for a token that names none; raises KeysUnavailable."""
-        if self._age_s > FRESH_S or not self._of(kid):
+        """The key of this id, or all for a token that names none; raises KeysUnavailable.
+
+        While one caller waits for a backend that dawdles, the others are served from what is kept.
+        """
+        kept = self._age_s <= KEPT_S and self._of(kid)
+        if not kept or (self._age_s > FRESH_S and not self._asking.locked()):
             await self.refresh()
         if self._age_s > KEPT_S:
             raise KeysUnavailable("The keys to check tokens with cannot be fetched; please try again in a moment.")

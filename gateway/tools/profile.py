@@ -14,6 +14,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.errors import ConfigError
+from gateway.mistakes import mistakes
 from gateway.tools.tool import Scheduling
 
 
@@ -90,7 +91,7 @@ def read_profile(path: Path) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The profile {path} is not TOML: {error}.") from None
     except ValidationError as error:
-        raise ConfigError(f"The profile {path} has a mistake: {_sentence(error)}.") from None
+        raise ConfigError(f"The profile {path} has a mistake: {mistakes(error)}.") from None
 
 
 def mcp_servers(declared: Iterable[Mapping[str, Any]]) -> tuple[McpServer, ...]:
@@ -98,11 +99,4 @@ def mcp_servers(declared: Iterable[Mapping[str, Any]]) -> tuple[McpServer, ...]:
     try:
         return tuple(McpServer.model_validate(one) for one in declared)
     except ValidationError as error:
-        raise ConfigError(f"GATEWAY_MCP_SERVERS has a mistake: {_sentence(error)}.") from None
-
-
-def _sentence(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'it'}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors(include_url=False, include_input=False)
-    )
+        raise ConfigError(f"GATEWAY_MCP_SERVERS has a mistake: {mistakes(error)}.") from None

@@ -36,7 +36,7 @@ LAYERS = (
     ("gateway.telemetry", "gateway.lifecycle", "gateway.events", "gateway.settings_table"),
     ("gateway.settings_sources", "gateway.settings_check"),
     ("gateway.settings",),
-    ("gateway.errors", "gateway"),
+    ("gateway.errors", "gateway.mistakes", "gateway"),
 )
 
 # The rules: no I/O, no asyncio, no codec, no clock of their own.
@@ -52,6 +52,11 @@ PURE = (
     "gateway.media.sender",
     "gateway.media.timeline",
     "gateway.guard.claims",
+    "gateway.guard.grant",
+    "gateway.guard.operator",
+    "gateway.guard.terms",
+    "gateway.guard.tokens",
+    "gateway.guard.turn_credentials",
     "gateway.impair.conditions",
     "gateway.live.breaker",
     "gateway.live.context",

@@ -148,6 +148,7 @@ def test_unknown_variables_are_reported_with_the_likely_name() -> None:
         ({"operator_key": "short"}, "GATEWAY_OPERATOR_KEY is shorter than 32 bytes"),
         ({"jwks_url": "http://backend/jwks"}, "must begin with https://"),
         ({"turn_urls": ("turn:x.example",)}, "GATEWAY_TURN_URLS and GATEWAY_TURN_SECRET belong together"),
+        ({"turn_urls": ("x.example:3478",), "turn_secret": "s"}, "'x.example:3478' is not a turn: or turns: address"),
         ({**OPEN, "turn_urls": ("turn:x.example",), "turn_secret": "s"}, "the relay, to strangers"),
         ({"tls_cert": Path("cert.pem")}, "GATEWAY_TLS_CERT and GATEWAY_TLS_KEY belong together"),
         ({"upstream": "gemini"}, "needs a key"),

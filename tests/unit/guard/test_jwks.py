@@ -1,5 +1,6 @@
 """The keys of a backend: asked for when they are needed, kept when it is away."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,8 @@ class Backend:
         self.asked = 0
         self.kids: list[str] = ["a"]
         self.away = False
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.keys = JwksKeys(self._fetch, lambda: self.now_s)
 
     async def known(self, kid: str | None) -> list[str | None]:
@@ -32,6 +35,7 @@ class Backend:
 
     async def _fetch(self) -> bytes:
         self.asked += 1
+        await self.answers.wait()
         if self.away:
             raise aiohttp.ClientConnectionError("away")
         return document(self.kids)
@@ -82,6 +86,21 @@ async def test_keys_outlive_a_backend_that_is_away_but_not_for_ever() -> None:
     backend.away = False
     backend.now_s += AGAIN_S
     assert await backend.known("a") == ["a"]
+
+
+async def test_a_backend_that_dawdles_holds_up_one_caller() -> None:
+    """The others are served from what is kept."""
+    backend = Backend()
+    await backend.known("a")
+    backend.now_s += FRESH_S + 1
+    backend.answers.clear()
+    waiting = asyncio.create_task(backend.known("a"))
+    while backend.asked < 2:
+        await asyncio.sleep(0)
+    assert await backend.known("a") == ["a"]
+    assert not waiting.done()
+    backend.answers.set()
+    assert await waiting == ["a"]
 
 
 async def test_a_backend_that_was_never_there_is_no_reason_to_refuse_a_token_as_forged() -> None:

@@ -1,5 +1,6 @@
 """Tokens: what counts, what does not, and what is made. `now` is always `NOW`."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -8,6 +9,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import BadRequest, NoTokensHere, TokenInvalid
 from gateway.guard.claims import Claims
@@ -122,6 +125,13 @@ async def test_the_algorithm_is_the_keys_not_the_tokens() -> None:
 async def test_garbage_is_refused_like_a_forgery(garbage: str) -> None:
     """In the same words, whatever it is."""
     assert await refusal(garbage) == FORGED
+
+
+@given(st.text(max_size=300) | st.lists(st.binary(max_size=60), min_size=3, max_size=3))
+def test_nothing_but_a_refusal_comes_of_noise(noise: str | list[bytes]) -> None:
+    """Any text, and any three parts that are base64 as those of a token are."""
+    parts = noise if isinstance(noise, str) else ".".join(base64.urlsafe_b64encode(part).decode() for part in noise)
+    assert asyncio.run(refusal(parts)) == FORGED
 
 
 async def test_a_token_whose_rights_were_changed_is_refused() -> None:

@@ -46,10 +46,10 @@ def test_a_profile_is_read_whole(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("voice = ", "is not TOML"),
-        ("voise = 'Kore'", "voise: Extra inputs"),
+        ("voise = 'Kore'", "voise: extra inputs"),
         ("[[mcp]]\nname = 'x'", "mcp.0: an MCP server has either a command or a url"),
         (WHOLE.replace('secret_env = "DESK_KEY"', ""), "secret_header and secret_env belong together"),
-        (WHOLE.replace('url = "https', 'method = "BREW"\nurl = "https'), "http_tool.0.method: String should match"),
+        (WHOLE.replace('url = "https', 'method = "BREW"\nurl = "https'), "http_tool.0.method: string should match"),
     ],
 )
 def test_a_mistake_is_a_sentence_with_the_name_of_the_file(tmp_path: Path, text: str, said: str) -> None:
@@ -71,5 +71,5 @@ def test_servers_of_the_setting_are_checked_as_those_of_a_profile() -> None:
     """The sentence names the setting."""
     (server,) = mcp_servers([{"name": "wiki", "url": "https://wiki.example/mcp"}])
     assert server.url == "https://wiki.example/mcp"
-    with pytest.raises(ConfigError, match=r"GATEWAY_MCP_SERVERS has a mistake: command: Input should be"):
+    with pytest.raises(ConfigError, match=r"GATEWAY_MCP_SERVERS has a mistake: command: input should be"):
         mcp_servers([{"name": "wiki", "command": 7}])
