@@ -1,323 +1,402 @@
-// Owns one call from the tap on Start to its end: it joins devices, peer, events and gateway. It must not know the page:
-// what there is to see and hear is handed to a `View`.
+// Owns one call from the first tap to its end: it joins devices, peer, events, voice and gateway. It must not know any
+// page: what there is to see and hear is told by events.
 // Invariant: a call ends once, for the reason that came first; then every device, connection, timer and lock is let go,
 // also those that are only being opened.
 
+import { CallDevices } from "./call-devices.js";
 import { after, IDLE } from "./call-state.js";
-import { NO_CAPTIONS, withMessage } from "./captions.js";
+import { NO_CAPTIONS, running, withMessage } from "./captions.js";
 import { EventStream } from "./event-stream.js";
+import { BY_USER, ended, failureOf, GONE, LEFT, MOVED, TOO_LONG } from "./failures.js";
 import { resultOf } from "./functions.js";
-import { Media } from "./media.js";
+import { DeviceProblem } from "./media.js";
 import { NewestFrame } from "./newest-frame.js";
-import { Peer } from "./peer.js";
-import { Reattach } from "./reattach.js";
+import { PeerLeg } from "./peer-leg.js";
+import { QualityVerdict, read } from "./quality.js";
+import { watch } from "./surroundings.js";
+import { turnAfter } from "./turn-taking.js";
+import { Voice } from "./voice.js";
 
-const GONE = "The gateway does not know this call any more.";
-const TOO_LONG = "Your connection was gone for too long.";
-const RESTART_MS = 4_000; // a way that is not found by then is looked for better by a new peer
-const VOICE_ALONE = "Pictures are not part of your invitation.";
-const LOST = "Your connection was lost; your conversation is kept.";
+const LOST = "your connection was lost; your conversation is kept.";
+const TICK_MS = 100; // half-duplex has to be faster than a word
+const TICKS_OF_STATS = 10;
 
-const STOPPED = {
-  microphone: "The microphone was unplugged or taken away: end the call and start again to be heard.",
-  camera: "The camera was unplugged or taken away: press Camera to open it again.",
-};
-
-/**
- * @typedef {object} View what a call shows
- * @property {(state: import("./call-state.js").CallState) => void} state
- * @property {(entries: readonly import("./captions.js").Caption[]) => void} captions
- * @property {(text: string, level: string) => void} notice
- * @property {(camera: MediaStreamTrack | undefined, facing: string) => void} selfView
- * @property {(track: MediaStreamTrack) => void} voice
- * @property {(picture: Blob, facts: object) => void} frame
- * @property {(text: string) => void} note
- * @property {(location: string) => void} session
- */
-
-/** One call. */
-export class Call {
-  #dependencies;
+/** One call. Its events are described in docs/embed.md. */
+export class Call extends EventTarget {
+  #parts;
   #client;
   #clock;
-  #view;
-  #wakeLock;
-  #media;
+  #devices;
   #frames;
+  #voice;
+  #quality = new QualityVerdict();
   #state = IDLE;
   #captions = NO_CAPTIONS;
+  #turn = "listening";
   #over = false;
-  #cameraIsChanging = false;
-  #iceServers;
-  #pictureLimits;
   #location;
-  #peer;
+  #leg;
   #events;
-  #reattach;
+  #reading;
+  #timer;
+  #ticks = 0;
+  #said = 0;
+  #stopWatching;
 
   /**
-   * @param {object} dependencies
-   * @param {import("./gateway-client.js").GatewayClient} dependencies.client
-   * @param {MediaDevices | undefined} dependencies.mediaDevices
-   * @param {typeof RTCPeerConnection} dependencies.RTCPeerConnection
-   * @param {typeof MediaStream} dependencies.MediaStream
-   * @param {typeof WebSocket} dependencies.WebSocket
-   * @param {{nowMs: () => number, setTimeout: Function, clearTimeout: Function}} dependencies.clock
-   * @param {import("./wake-lock.js").WakeLock} dependencies.wakeLock
-   * @param {string} dependencies.pageUrl
-   * @param {View} dependencies.view
+   * @param {object} parts what a browser gives; `gateway-client.js` fills it in
+   * @param {import("./http.js").GatewayClient} parts.client
+   * @param {{nowMs: () => number, setTimeout: Function, clearTimeout: Function}} parts.clock
+   * @param {{window: Window, document: Document, navigator: Navigator}} parts.browser
+   * @param {typeof RTCPeerConnection | undefined} parts.RTCPeerConnection
+   * @param {typeof MediaStream} parts.MediaStream
+   * @param {typeof WebSocket} parts.WebSocket
+   * @param {typeof AudioContext | undefined} parts.AudioContext
+   * @param {HTMLAudioElement} parts.audio plays the model's voice
+   * @param {import("./wake-lock.js").WakeLock} parts.wakeLock
+   * @param {string} parts.gatewayUrl
+   * @param {import("./functions.js").Functions} parts.functions what the model may call in this page
    */
-  constructor(dependencies) {
-    this.#dependencies = dependencies;
-    this.#client = dependencies.client;
-    this.#clock = dependencies.clock;
-    this.#view = dependencies.view;
-    this.#wakeLock = dependencies.wakeLock;
-    this.#media = new Media({
-      mediaDevices: dependencies.mediaDevices,
-      onEnded: (device) => this.#deviceStopped(device),
+  constructor(parts) {
+    super();
+    this.#parts = parts;
+    this.#client = parts.client;
+    this.#clock = parts.clock;
+    this.#voice = new Voice({
+      element: parts.audio,
+      MediaStream: parts.MediaStream,
+      onBlocked: (blocked) => this.#tell("blocked", { blocked }),
+    });
+    this.#devices = new CallDevices(parts, {
+      tell: (type, detail) => this.#tell(type, detail),
+      report: (event) => this.#report(event),
+      onVoiceTrack: (track) => this.#leg?.replaceVoice(track),
+      onPictureTrack: (track) => this.#leg?.replacePicture(track),
+      onGivenBack: () => this.#voice.refresh(),
     });
     this.#frames = new NewestFrame({
       get: () => this.#client.frame(this.#location),
-      show: (picture, facts) => this.#over || this.#view.frame(picture, facts),
+      show: (picture, facts) => this.#over || this.#tell("frame", { ...facts, picture }),
     });
   }
 
-  /** Open the devices and connect. Whatever goes wrong ends the call with a sentence. */
-  async start() {
-    this.#report({ type: "start" });
+  /** @returns {import("./call-state.js").CallState} */
+  get state() {
+    return this.#state;
+  }
+
+  /**
+   * @typedef {{location: string, seq: number, muted: boolean, cameraOn: boolean}} Ticket brings a person back into a
+   *   call; whoever has it can take the call over
+   * @returns {Ticket | undefined} undefined before there is a session, and after the end
+   */
+  get ticket() {
+    if (!this.#location || this.#over) return undefined;
+    const { muted, cameraOn } = this.#state;
+    return { location: this.#location, seq: this.#events.seq, muted, cameraOn };
+  }
+
+  /**
+   * How loud it is at this moment.
+   * @param {"microphone" | "voice"} name
+   * @returns {import("./sound.js").Level | undefined}
+   */
+  level(name) {
+    return this.#devices.level(name);
+  }
+
+  // Before and into the call
+
+  /**
+   * How to begin; each of it can be changed later.
+   * @param {{microphoneId?: string, cameraId?: string, facing?: "user" | "environment", camera?: boolean,
+   *   speakerId?: string, halfDuplex?: boolean, muted?: boolean}} choices
+   */
+  prefer(choices) {
+    this.#devices.prefer(choices);
+    this.chooseSpeaker(choices.speakerId ?? "");
+    this.setHalfDuplex(choices.halfDuplex ?? false);
+    this.setMuted(choices.muted ?? false);
+  }
+
+  /** Inside a tap: open the devices and show them, before any call. A failure is told, and can be tried again. */
+  async look() {
+    this.#unlock();
+    this.#report({ type: "look" });
     try {
-      const [withoutCamera, config, iceServers] = await Promise.all([
-        this.#media.open(),
-        this.#client.clientConfig(),
-        this.#client.iceServers(),
-      ]);
-      if (this.#over) return;
-      this.#iceServers = iceServers;
-      this.#pictureLimits = { fpsMax: config.video.fps_max, sizePx: config.video.size_px };
-      if (!config.video.allowed) this.#media.stopCamera();
-      await this.#devicesOpened(config.video.allowed ? withoutCamera : VOICE_ALONE);
-      await this.#connect();
+      const config = this.#client.clientConfig().catch(() => undefined); // starting will tell
+      await this.#openDevices("looked", config);
     } catch (problem) {
-      this.#finish(problem.message);
+      this.#report({ type: "refused", failure: failureOf(problem) });
     }
   }
 
-  /** The person wants to be heard no more, or again. */
-  toggleMute() {
-    const muted = !this.#state.muted;
-    this.#media.setMuted(muted);
-    this.#report({ type: "muted", muted });
+  /** Inside a tap: open the devices and connect. Whatever goes wrong ends the call with a sentence. */
+  async start() {
+    await this.#begin((leg) =>
+      leg.begin(async (offer) => {
+        const created = await this.#client.create(offer);
+        this.#sessionIs(created.location, 0);
+        return created;
+      }),
+    );
   }
 
-  /** The person wants to be seen no more, or again. */
-  async toggleCamera() {
-    await this.#changeCamera(async () =>
-      this.#media.camera ? this.#media.stopCamera() : this.#media.startCamera(),
-    );
+  /**
+   * Go on with a call of this person: after a reload, or from another tab.
+   * @param {Ticket} ticket
+   */
+  async resume({ location, seq }) {
+    await this.#begin((leg) => {
+      this.#sessionIs(location, seq);
+      return leg.join(location);
+    });
+  }
+
+  async #begin(connect) {
+    this.#unlock();
+    this.#report({ type: "start" });
+    try {
+      const asked = this.#client.clientConfig();
+      const [config, iceServers] = await Promise.all([
+        asked,
+        this.#client.iceServers(),
+        this.#openDevices("devices", asked),
+      ]);
+      if (this.#over) return;
+      this.#parts.wakeLock.hold();
+      this.#leg = this.#newLeg(config, iceServers);
+      await connect(this.#leg);
+    } catch (problem) {
+      this.#finish(failureOf(problem));
+    }
+  }
+
+  async #openDevices(reported, config) {
+    if (!this.#parts.RTCPeerConnection) throw new DeviceProblem("This browser cannot make calls.", "unsupported");
+    const found = await this.#devices.open(config.then((known) => known?.video.allowed ?? true));
+    if (!found || this.#over) return;
+    this.#report({ type: reported, ...found });
+    this.#watchAround();
+  }
+
+  #unlock() {
+    const { userActivation } = this.#parts.browser.navigator;
+    if (userActivation && !userActivation.hasBeenActive) return; // a reloaded page; the first tap comes to `hear`
+    this.#devices.unlock();
+    this.#voice.unlock();
+  }
+
+  // In the call
+
+  /** @param {boolean} muted the person wants to be heard no more, or again */
+  setMuted(muted) {
+    this.#devices.setMuted(muted);
+  }
+
+  /** @param {boolean} on the person wants to be seen, or not */
+  async setCamera(on) {
+    await this.#devices.setCamera(on);
   }
 
   /** The person wants the other camera. */
   async flip() {
-    await this.#changeCamera(() => this.#media.flipCamera());
+    await this.#devices.flip();
+  }
+
+  /** @param {string} id of a camera of the inventory */
+  async chooseCamera(id) {
+    await this.#devices.chooseCamera(id);
+  }
+
+  /** @param {string} id of a microphone of the inventory */
+  async chooseMicrophone(id) {
+    await this.#devices.chooseMicrophone(id);
+  }
+
+  /** @param {string} id of a speaker of the inventory; empty for the system's own */
+  chooseSpeaker(id) {
+    this.#voice.choose(id);
+  }
+
+  /** @param {boolean} on the microphone waits while the model speaks: for loudspeakers without echo cancelling */
+  setHalfDuplex(on) {
+    this.#devices.setHalfDuplex(on);
+  }
+
+  /** @param {string} text said to the model in writing */
+  sendText(text) {
+    this.#say("send-text", { content: text });
+  }
+
+  /** Inside a tap: let the browser play the model's voice, where it has refused to. */
+  hear() {
+    if (this.#leg) this.#unlock();
   }
 
   /** The person wants to end the call. */
   end() {
-    this.#finish("You ended the call.");
+    this.#finish(BY_USER);
   }
 
-  /** The page is going away. */
-  leave() {
-    this.#finish("You left the page.");
+  /** The page goes away, or gives the call to another tab: the gateway keeps the conversation for a while. */
+  leave({ moved = false } = {}) {
+    this.#finish(moved ? MOVED : LEFT, { tellGateway: false });
   }
 
-  /** The network is back: whatever waits for a retry tries now. */
-  online() {
-    this.#events?.hurry();
-    if (this.#reattach) this.#reattach.hurry();
-    else this.#peer?.hurry();
-  }
+  // Around the page
 
-  // Devices
-
-  async #devicesOpened(withoutCamera) {
-    if (withoutCamera) this.#view.notice(`${withoutCamera} The call goes on with your voice alone.`, "warning");
-    this.#view.selfView(this.#media.camera, this.#media.facing);
-    const cameraCount = await this.#media.cameraCount();
-    if (this.#over) return;
-    this.#report({ type: "devices", hasVideo: !withoutCamera, cameraCount });
-    this.#wakeLock.hold();
-  }
-
-  async #changeCamera(change) {
-    if (this.#cameraIsChanging) return; // a second tap while a device is being opened
-    this.#cameraIsChanging = true;
-    try {
-      await change();
-    } catch (problem) {
-      this.#view.notice(problem.message, "warning");
-    }
-    await this.#cameraChanged();
-    this.#cameraIsChanging = false;
-  }
-
-  #limitPictures(fps) {
-    this.#pictureLimits.fpsMax = fps;
-    this.#peer.limitPictures(fps);
-  }
-
-  async #cameraChanged() {
-    const { camera, facing } = this.#media;
-    if (this.#over) return;
-    this.#view.selfView(camera, facing);
-    this.#report({ type: "camera", on: camera !== undefined });
-    await this.#peer.replacePicture(camera);
-  }
-
-  #deviceStopped(device) {
-    if (this.#over) return;
-    this.#view.notice(STOPPED[device], "warning");
-    if (device === "camera") this.#cameraChanged();
-  }
-
-  // Peer
-
-  async #connect() {
-    if (this.#over) return;
-    try {
-      await this.#newPeer().connect((offer) => this.#createSession(offer));
-      this.#report({ type: "peer", connected: true });
-    } catch (problem) {
-      if (this.#over) return;
-      if (!this.#location) throw problem;
-      await this.#getBack();
-    }
-  }
-
-  async #createSession(offer) {
-    const { location, answer } = await this.#client.create(offer);
-    this.#location = location;
-    if (this.#over) {
-      this.#endSession();
-    } else {
-      this.#view.session(location);
-      this.#events = this.#openEvents();
-    }
-    return answer;
-  }
-
-  #newPeer() {
-    const { RTCPeerConnection, MediaStream } = this.#dependencies;
-    const { microphone, camera, longSidePx } = this.#media;
-    this.#peer?.close();
-    this.#peer = new Peer({
-      RTCPeerConnection,
-      clock: this.#clock,
-      iceServers: this.#iceServers,
-      sendCandidates: (fragment) => this.#client.addCandidates(this.#location, fragment),
-      onVoice: (track) => this.#view.voice(track),
-      onLost: () => this.#getBack(),
+  #watchAround() {
+    this.#stopWatching ??= watch(this.#parts.browser, {
+      shown: () => this.#shown(),
+      offline: () => this.#network(false),
+      online: () => this.#network(true),
+      otherNetwork: () => this.#leg?.hurry(),
+      devices: () => this.#devices.tellDevices(),
     });
-    this.#peer.addVoice(microphone, new MediaStream([microphone]));
-    if (this.#state.hasVideo) this.#peer.addPicture(camera, { longSidePx, ...this.#pictureLimits });
-    return this.#peer;
+    this.#clock.clearTimeout(this.#timer);
+    this.#tick();
   }
 
-  async #getBack() {
-    this.#report({ type: "peer", connected: false, reason: LOST });
-    this.#reattach = new Reattach({ attempt: (signal) => this.#reconnect(signal), clock: this.#clock });
-    try {
-      const isBack = await this.#reattach.run();
-      this.#reattach = undefined;
-      if (isBack) this.#report({ type: "peer", connected: true });
-      else this.#finish(TOO_LONG);
-    } catch {
-      this.#finish(GONE, { tellGateway: false });
-    }
+  #shown() {
+    this.#devices.shown();
+    this.#voice.play();
+    this.#events?.hurry();
+    this.#leg?.doubt(); // the network may have changed while the page slept
   }
 
-  async #reconnect(signal) {
-    if (!(await this.#restarts(signal))) await this.#replacePeer(signal);
+  #network(online) {
+    this.#report({ type: "network", online });
+    if (!online) return this.#leg?.doubt();
+    this.#events?.hurry();
+    this.#leg?.hurry();
   }
 
-  /** Whether the present peer found another way. Throws when a new one could not be made either. */
-  async #restarts(signal) {
-    const limit = new AbortController();
-    const timer = this.#clock.setTimeout(() => limit.abort(), RESTART_MS);
-    signal.addEventListener("abort", () => limit.abort());
-    try {
-      const patch = (fragment) => this.#client.restartIce(this.#location, fragment, limit.signal);
-      await this.#peer.restart(patch, limit.signal);
-      return true;
-    } catch (problem) {
-      if (problem.isGone || problem.isUnreachable) throw problem;
-      return false;
-    } finally {
-      this.#clock.clearTimeout(timer);
-    }
+  #tick() {
+    this.#timer = this.#clock.setTimeout(() => this.#tick(), TICK_MS);
+    const nowMs = this.#clock.nowMs();
+    this.#devices.feed(nowMs, this.#turn === "speaking");
+    this.#ticks += 1;
+    if (this.#ticks % TICKS_OF_STATS === 0) this.#readStats(nowMs);
   }
 
-  async #replacePeer(signal) {
-    const peer = this.#newPeer();
-    signal.addEventListener("abort", () => peer.close());
-    await peer.connect((offer) => this.#client.newPeer(this.#location, offer, signal));
+  async #readStats(nowMs) {
+    const report = await this.#leg?.stats();
+    if (!report || this.#over || this.#state.phase !== "live") return;
+    const { facts, reading } = read(report.values(), nowMs, this.#reading);
+    if (this.#reading) this.#tell("quality", { ...this.#quality.feed(facts), facts });
+    this.#reading = reading;
   }
 
-  // Events
+  // The legs
 
-  #openEvents() {
-    const { WebSocket, pageUrl } = this.#dependencies;
-    const url = new URL(`${this.#location}/events`, pageUrl);
+  #newLeg(config, iceServers) {
+    return new PeerLeg({
+      ...this.#parts,
+      media: this.#devices,
+      iceServers,
+      pictureLimits: { fpsMax: config.video.fps_max, sizePx: config.video.size_px },
+      hasVideo: this.#state.hasVideo,
+      onVoice: (track) => this.#heardVoice(track),
+      onLost: () => this.#report({ type: "peer", connected: false, reason: LOST }),
+      onBack: () => this.#isBack(),
+      onGivenUp: (problem) => this.#finish(problem ? GONE : TOO_LONG, { tellGateway: !problem }),
+    });
+  }
+
+  #heardVoice(track) {
+    this.#voice.attach(track);
+    this.#devices.voiceIs(track);
+    this.#tell("voice", { track });
+  }
+
+  #isBack() {
+    this.#reading = undefined;
+    this.#quality.reset();
+    this.#report({ type: "peer", connected: true });
+  }
+
+  #sessionIs(location, seenSeq) {
+    this.#location = location;
+    if (this.#over) return this.#endSession();
+    this.#events = this.#openEvents(seenSeq);
+    this.#tell("session", { location });
+  }
+
+  #openEvents(seenSeq) {
+    const { WebSocket, gatewayUrl } = this.#parts;
+    const url = new URL(`${this.#location}/events`, gatewayUrl);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     return new EventStream({
       url: url.href,
       protocols: this.#client.subprotocols,
+      seenSeq,
       WebSocket,
       clock: this.#clock,
       exists: () => this.#client.exists(this.#location),
-      onMessage: (message) => this.#heard(message),
+      onMessage: (message, isPast) => this.#heard(message, isPast),
       onOver: () => this.#finish(GONE, { tellGateway: false }),
     });
   }
 
-  #heard(message) {
+  // What the gateway says
+
+  #heard(message, isPast) {
     const captions = withMessage(this.#captions, message);
-    if (captions !== this.#captions) this.#view.captions(captions.entries);
-    this.#captions = captions;
-    if (message.type === "error") this.#view.notice(message.data.message, "error");
-    if (message.type === "server-message") this.#heardFact(message.data);
-    if (message.type === "llm-function-call") this.#called(message.data);
+    if (captions !== this.#captions) {
+      this.#captions = captions;
+      this.#tell("captions", { entries: captions.entries, running: running(captions) });
+    }
+    const turn = turnAfter(this.#turn, message);
+    if (turn !== this.#turn) this.#tell("turn", { turn });
+    this.#turn = turn;
+    this.#tell("message", { message, isPast });
+    if (!isPast) this.#heardNow(message);
   }
 
-  #called({ function_name: name, tool_call_id: id, args }) {
-    const result = resultOf(name, args, this.#view);
-    const data = { function_name: name, tool_call_id: id, arguments: args, result };
-    this.#events.send({ label: "rtvi-ai", type: "llm-function-call-result", id, data });
+  #heardNow({ type, data }) {
+    if (type === "error") this.#notice(data.code, data.message, "error");
+    if (type === "server-message") this.#heardFact(data);
+    if (type === "llm-function-call") this.#called(data);
   }
 
   #heardFact(fact) {
     if (fact.type === "frame") this.#frames.announce(fact);
-    if (fact.type === "video_wish") this.#limitPictures(fact.fps);
-    if (fact.type === "notice") this.#view.notice(fact.text, fact.level);
+    if (fact.type === "video_wish") this.#leg?.limitPictures(fact.fps);
+    if (fact.type === "notice") this.#notice(fact.code, fact.text, fact.level);
+    if (fact.type === "limits") this.#tell("limits", fact);
     if (fact.type !== "state") return;
-    if (fact.state === "ended") this.#finish(fact.reason, { tellGateway: false });
+    if (fact.state === "ended") this.#finish(ended(fact), { tellGateway: false });
     else this.#report({ type: "gateway", state: fact.state, reason: fact.reason });
+  }
+
+  async #called({ function_name: name, tool_call_id: id, args }) {
+    const result = await resultOf(this.#parts.functions, name, args);
+    this.#say("llm-function-call-result", { function_name: name, tool_call_id: id, arguments: args, result }, id);
+  }
+
+  #say(type, data, id = `said-${(this.#said += 1)}`) {
+    if (!this.#over) this.#events?.send({ label: "rtvi-ai", type, id, data });
+  }
+
+  #notice(code, text, level) {
+    this.#tell("notice", { code, text, level });
   }
 
   // The end
 
-  #finish(reason, { tellGateway = true } = {}) {
+  #finish(failure, { tellGateway = true } = {}) {
     if (this.#over) return;
     this.#over = true;
-    this.#media.stop();
-    this.#peer?.close();
-    this.#reattach?.stop();
+    this.#devices.close();
+    this.#leg?.close();
     this.#events?.close();
-    this.#wakeLock.release();
+    this.#voice.close();
+    this.#stopWatching?.();
+    this.#clock.clearTimeout(this.#timer);
+    this.#parts.wakeLock.release();
     if (tellGateway && this.#location) this.#endSession();
-    this.#view.selfView(undefined, this.#media.facing);
-    this.#report({ type: "end", reason });
+    this.#report({ type: "end", failure });
   }
 
   #endSession() {
@@ -326,7 +405,12 @@ export class Call {
   }
 
   #report(event) {
-    this.#state = after(this.#state, event);
-    this.#view.state(this.#state);
+    const before = this.#state;
+    this.#state = after(before, event);
+    this.#tell("state", { state: this.#state, before });
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

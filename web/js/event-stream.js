@@ -22,16 +22,23 @@ export class EventStream {
    * Opens at once.
    * @param {object} dependencies
    * @param {string} dependencies.url `ws:` or `wss:`, without a query
-   * @param {string[]} [dependencies.protocols] subprotocols to offer
+   * @param {string[]} [dependencies.protocols] subprotocols to offer; the gateway takes a token there
+   * @param {number} [dependencies.seenSeq] of the last message that this person has seen, before the page was loaded
+   *   again: what comes up to it is told once more, as past
    * @param {typeof WebSocket} dependencies.WebSocket
    * @param {{setTimeout: Function, clearTimeout: Function}} dependencies.clock
    * @param {() => Promise<boolean>} dependencies.exists whether the session still exists
-   * @param {(message: object) => void} dependencies.onMessage
+   * @param {(message: object, isPast: boolean) => void} dependencies.onMessage
    * @param {() => void} dependencies.onOver the session is over
    */
   constructor(dependencies) {
     this.#dependencies = dependencies;
     this.#open();
+  }
+
+  /** Of the last message. */
+  get seq() {
+    return this.#lastSeq;
   }
 
   /** Stop; nothing is called any more. */
@@ -76,7 +83,7 @@ export class EventStream {
   #receive(message) {
     if (this.#closed || message.seq <= this.#lastSeq) return;
     if (message.seq !== undefined) this.#lastSeq = message.seq; // an answer to this client alone has none
-    this.#dependencies.onMessage(message);
+    this.#dependencies.onMessage(message, message.seq <= (this.#dependencies.seenSeq ?? 0));
   }
 
   async #cut(code, wasOpen) {

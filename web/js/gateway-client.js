@@ -1,182 +1,59 @@
-// Owns the HTTP resources of the gateway: paths, media types, and what their failures say. It must not know peers,
-// devices or the page; `fetch` is given to it.
-// Invariant: whatever goes wrong is thrown as a `GatewayProblem` whose message can be shown as it is; the token is sent in
-// headers and in subprotocols, never in an address.
+// Owns the public face of this client: what a page of an operator's own imports (docs/embed.md). It must not decide
+// anything about a call: it gives the browser's own facilities to the parts.
+// Invariant: nothing here needs the call page; what is exported here keeps its names.
 
-import { subprotocols } from "./token.js";
+import { Call } from "./call.js";
+import { GatewayClient } from "./http.js";
+import { WakeLock } from "./wake-lock.js";
 
-// The gateway's own words are for whoever makes tokens; these are for whoever was sent a link with one.
-const INVITATION = {
-  token_missing: "You need an invitation to call here: open the link you were given, or ask for one.",
-  token_invalid: "This invitation is not valid here: open the whole link as you were given it, or ask for a new one.",
-  token_expired: "Your invitation has expired: ask for a new link.",
-  token_used: "Your invitation was for one call, and has been used: ask for a new link.",
-  wrong_origin: "Your invitation is for another site: open the link you were given.",
-  wrong_profile: "Your invitation is for another assistant than the one here: ask for a new link.",
+export { GatewayClient, GatewayProblem } from "./http.js";
+export { DeviceProblem } from "./media.js";
+export { PeerProblem } from "./peer.js";
+export { possible, words } from "./call-state.js";
+
+/**
+ * A call in a browser. Make a new one for each call.
+ *
+ *     const call = new GatewayCall({ audio: document.querySelector("audio") });
+ *     call.addEventListener("state", ({ detail }) => show(words(detail.state)));
+ *     button.onclick = () => call.start();
+ */
+export class GatewayCall extends Call {
+  /**
+   * @param {object} [options]
+   * @param {string} [options.gateway] address of the gateway; without it, where the page came from
+   * @param {string} [options.token] what lets this person in, where the gateway wants one
+   * @param {HTMLAudioElement} [options.audio] plays the model's voice; without it, one that is not in the page
+   * @param {import("./functions.js").Functions} [options.functions] what the model may call in this page
+   */
+  constructor({ gateway = "", token, audio = new Audio(), functions = {} } = {}) {
+    super({
+      client: gatewayClient({ gateway, token }),
+      clock,
+      browser: { window, document, navigator },
+      RTCPeerConnection: window.RTCPeerConnection,
+      MediaStream: window.MediaStream,
+      WebSocket: window.WebSocket,
+      AudioContext: window.AudioContext,
+      audio,
+      wakeLock: new WakeLock({ navigator, document }),
+      gatewayUrl: gateway || window.location.href,
+      functions,
+    });
+  }
+}
+
+/**
+ * The HTTP resources of a gateway.
+ * @param {{gateway?: string, token?: string}} options as of `GatewayCall`
+ * @returns {GatewayClient}
+ */
+export function gatewayClient({ gateway = "", token }) {
+  return new GatewayClient({ fetch: (resource, options) => window.fetch(resource, options), base: gateway, token });
+}
+
+const clock = {
+  nowMs: () => performance.now(),
+  setTimeout: (callback, ms) => window.setTimeout(callback, ms),
+  clearTimeout: (timer) => window.clearTimeout(timer),
 };
-
-/** A request that failed, in a sentence. */
-export class GatewayProblem extends Error {
-  /**
-   * @param {string} detail the sentence
-   * @param {number} status of the answer; 0 when there was none
-   * @param {string} [code] stable, as in docs/protocol.md
-   */
-  constructor(detail, status, code = "") {
-    super(detail);
-    this.name = "GatewayProblem";
-    this.status = status;
-    this.code = code;
-  }
-
-  /** Nothing answered: there is no network at the moment. */
-  get isUnreachable() {
-    return this.status === 0;
-  }
-
-  /** The session does not exist any more, and trying again does not bring it back. */
-  get isGone() {
-    return this.status === 404;
-  }
-}
-
-/** The gateway, as a client sees it. */
-export class GatewayClient {
-  #fetch;
-  #token;
-
-  /**
-   * @param {object} dependencies
-   * @param {typeof fetch} dependencies.fetch
-   * @param {string} [dependencies.token] what lets this client in, where the gateway wants one
-   */
-  constructor({ fetch, token }) {
-    this.#fetch = fetch;
-    this.#token = token;
-  }
-
-  /** What a WebSocket of this client is opened with. */
-  get subprotocols() {
-    return subprotocols(this.#token);
-  }
-
-  /** @returns {Promise<{upstream: string, video: {allowed: boolean, fps_max: number, size_px: number}}>} */
-  async clientConfig() {
-    return this.#ask("/v1/client-config", {}, (response) => response.json());
-  }
-
-  /** @returns {Promise<RTCIceServer[]>} */
-  async iceServers() {
-    const { iceServers } = await this.#ask("/v1/ice-servers", {}, (response) => response.json());
-    return iceServers;
-  }
-
-  /**
-   * Make a session.
-   * @param {string} offer SDP
-   * @returns {Promise<{location: string, answer: string}>}
-   */
-  async create(offer) {
-    return this.#ask("/v1/sessions", sdp(offer), async (response) => ({
-      location: response.headers.get("Location"),
-      answer: await response.text(),
-    }));
-  }
-
-  /**
-   * Give a session a new peer.
-   * @param {string} location
-   * @param {string} offer SDP
-   * @param {AbortSignal} signal
-   * @returns {Promise<string>} the answer
-   */
-  async newPeer(location, offer, signal) {
-    return this.#ask(`${location}/peer`, { ...sdp(offer), signal }, (response) => response.text());
-  }
-
-  /**
-   * Tell the gateway of candidates.
-   * @param {string} location
-   * @param {string} fragment
-   */
-  async addCandidates(location, fragment) {
-    const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };
-    await this.#ask(location, { method: "PATCH", headers, body: fragment });
-  }
-
-  /**
-   * Restart ICE: the browser has another network.
-   * @param {string} location
-   * @param {string} fragment with new credentials
-   * @param {AbortSignal} signal
-   * @returns {Promise<string>} the gateway's side, a fragment
-   */
-  async restartIce(location, fragment, signal) {
-    const headers = { "Content-Type": "application/trickle-ice-sdpfrag" };
-    const options = { method: "PATCH", headers, body: fragment, signal };
-    return this.#ask(location, options, (response) => response.text());
-  }
-
-  /**
-   * The newest picture the model saw.
-   * @param {string} location
-   * @returns {Promise<Blob>}
-   */
-  async frame(location) {
-    return this.#ask(`${location}/frame`, { cache: "no-store" }, (response) => response.blob());
-  }
-
-  /**
-   * Whether the session still exists. A WebSocket that is refused does not tell its page why; a plain request to the
-   * same path does.
-   * @param {string} location
-   * @returns {Promise<boolean>} true also when the gateway cannot be asked
-   */
-  async exists(location) {
-    try {
-      await this.#ask(`${location}/events`, { cache: "no-store" });
-    } catch (problem) {
-      return !problem.isGone;
-    }
-    return true;
-  }
-
-  /**
-   * End a session. The request outlives the page.
-   * @param {string} location
-   */
-  async end(location) {
-    await this.#ask(location, { method: "DELETE", keepalive: true });
-  }
-
-  async #ask(path, options, read = () => undefined) {
-    let response;
-    let told;
-    try {
-      response = await this.#fetch(path, this.#signed(options));
-      if (response.ok) return await read(response);
-      told = await problemOf(response);
-    } catch {
-      throw new GatewayProblem("The gateway cannot be reached.", 0);
-    }
-    throw new GatewayProblem(told.detail, response.status, told.code);
-  }
-
-  #signed(options) {
-    if (!this.#token) return options;
-    return { ...options, headers: { ...options.headers, Authorization: `Bearer ${this.#token}` } };
-  }
-}
-
-function sdp(offer) {
-  return { method: "POST", headers: { "Content-Type": "application/sdp" }, body: offer };
-}
-
-async function problemOf(response) {
-  const type = response.headers.get("Content-Type") ?? "";
-  if (type.startsWith("application/problem+json")) {
-    const { detail, code } = await response.json();
-    if (detail) return { detail: INVITATION[code] ?? detail, code };
-  }
-  return { detail: `The gateway answered with status ${response.status}.` }; // a proxy in between, most likely
-}

@@ -1,62 +1,95 @@
-// Owns the wiring: it gives the browser's own facilities to the parts, and the person's taps to the call. It must not
+// Owns the wiring of the call page: calls, the page, what is kept through a reload, and the other tabs. It must not
 // decide anything about a call.
-// Invariant: at most one call runs on a page, and it ends with the page.
+// Invariant: at most one call runs in this tab; it outlives a reload, and goes to another tab only when asked.
 
-import { Call } from "./call.js";
-import { IDLE } from "./call-state.js";
-import { GatewayClient } from "./gateway-client.js";
+import { failureOf } from "./failures.js";
+import { pageFunctions } from "./functions.js";
+import { GatewayCall, gatewayClient } from "./gateway-client.js";
+import { Kept } from "./kept.js";
 import { Page } from "./page.js";
+import { Tabs } from "./tabs.js";
 import { takeToken } from "./token.js";
-import { WakeLock } from "./wake-lock.js";
 
-const SIMULATOR = "No key is set: you are talking to the built-in simulator, which says back what it heard.";
+const NO_ANSWER = { reason: "The other tab did not answer.", next: "Look there, or start a new call here." };
 
 const clock = {
   nowMs: () => performance.now(),
+  now: () => new Date(),
   setTimeout: (callback, ms) => window.setTimeout(callback, ms),
   clearTimeout: (timer) => window.clearTimeout(timer),
 };
-const client = new GatewayClient({
-  fetch: (resource, options) => window.fetch(resource, options),
-  token: takeToken(window),
+const token = takeToken(window);
+const kept = new Kept({ session: () => window.sessionStorage, local: () => window.localStorage });
+const page = new Page(document, clock);
+const tabs = new Tabs({
+  channel: window.BroadcastChannel && new BroadcastChannel("gateway.calls"),
+  clock,
+  ticket: () => call.ticket,
+  onGiven: () => call.leave({ moved: true }),
+  onElsewhere: (elsewhere) => page.elsewhere(elsewhere),
 });
-const page = new Page(document);
 let call;
 
-function start() {
-  page.clear();
-  page.unlockVoice();
-  call = new Call({
-    client,
-    clock,
-    mediaDevices: navigator.mediaDevices,
-    RTCPeerConnection,
-    MediaStream,
-    WebSocket,
-    wakeLock: new WakeLock({ navigator, document }),
-    pageUrl: window.location.href,
-    view: page,
+/** Another call, when the one before is over. */
+function fresh() {
+  if (call && call.state.phase !== "ended") return call;
+  call = new GatewayCall({ token, audio: page.audio, functions: pageFunctions(page) });
+  page.follow(call, kept.choices);
+  call.prefer(kept.choices);
+  call.addEventListener("session", () => {
+    kept.keepCall(call.ticket, Date.now());
+    tabs.began();
   });
-  call.start();
+  call.addEventListener("state", ({ detail: { state, before } }) => {
+    if (state.phase !== "ended" || before.phase === "ended") return;
+    kept.keepCall(undefined);
+    tabs.over();
+  });
+  return call;
 }
 
-page.onPress({
-  start,
-  mute: () => call.toggleMute(),
-  camera: () => call.toggleCamera(),
-  flip: () => call.flip(),
-  end: () => call.end(),
+/** Go on with a call that this tab had, or that another tab gave. */
+function resume(ticket) {
+  fresh().prefer({ ...kept.choices, camera: ticket.cameraOn, muted: ticket.muted });
+  call.resume(ticket);
+}
+
+async function resumeKept() {
+  const ticket = kept.takeCall(Date.now());
+  const elsewhere = await tabs.look();
+  if (ticket && ticket.location !== elsewhere) resume(ticket); // a duplicated tab has the ticket too
+}
+
+page.onWish({
+  start: () => fresh().start(),
+  look: () => fresh().look(),
+  take: async () => {
+    const ticket = await tabs.take();
+    if (ticket) resume(ticket);
+    else page.problem(NO_ANSWER);
+  },
+  choose: (changed) => kept.choose(changed),
 });
-page.state(IDLE);
+fresh();
+resumeKept();
+
 window.addEventListener("hashchange", () => {
   if (window.location.hash.includes("token=")) window.location.reload(); // another link, opened in this very tab
 });
-window.addEventListener("online", () => call?.online());
-window.addEventListener("pagehide", () => call?.leave());
+window.addEventListener("pointerup", () => call.hear()); // after a reload there was no tap yet
+window.addEventListener("pagehide", () => {
+  const { ticket } = call;
+  if (!ticket) return;
+  call.leave();
+  kept.keepCall(ticket, Date.now()); // the reload, or the way back in the history, finds it
+});
+window.addEventListener("pageshow", ({ persisted }) => persisted && resumeKept());
+document.addEventListener("visibilitychange", () => {
+  // A phone may end a page that is hidden without another word.
+  if (document.visibilityState === "hidden" && call.ticket) kept.keepCall(call.ticket, Date.now());
+});
 
-client.clientConfig().then(
-  ({ upstream }) => {
-    if (upstream === "simulator") page.banner(SIMULATOR);
-  },
-  (problem) => page.notice(problem.message, "error"),
+gatewayClient({ token }).clientConfig().then(
+  (config) => page.consent(config, window.location.host),
+  (problem) => page.problem(failureOf(problem)),
 );

@@ -1,153 +1,341 @@
-// Owns the elements of the page. It must not know devices, peers or the gateway: it shows what a call hands to it, and
-// says which button was pressed.
-// Invariant: whatever the page shows of a call came from the last thing the call said; text is only ever set as text.
+// Owns the page as a whole: what is shown of a call, and which taps and keys ask for what. It must not know devices,
+// peers or the gateway: everything comes from the events of a call and goes back by its methods.
+// Invariant: whatever the page shows of a call came from the last thing the call said.
 
-import { buttons, words } from "./call-state.js";
+import { possible, words } from "./call-state.js";
+import { consentWords } from "./consent.js";
+import { elementsOf, offer, press, say, setText } from "./elements.js";
+import { EventLog } from "./event-log.js";
+import { Keys } from "./keys.js";
+import { CaptionList } from "./page-captions.js";
+import { Details } from "./page-details.js";
+import { Notices } from "./page-notices.js";
+import { Stage } from "./page-stage.js";
 
-const BUTTONS = ["start", "mute", "camera", "flip", "end"];
+const FIRST_WORDS = "Your camera appears here.";
+const CAMERA_OFF = "Your camera is off: the model sees nothing.";
+const TITLE = { idle: "Talk and show", permission: "Talk and show", ended: "The call has ended" };
+const TAKES_SPACE = "button, select, input, textarea, a, summary, dialog[open] *";
+const STARVED = "Video paused to protect your voice";
+const FLOOR_DB = -70; // of the meter
+const LAST_MINUTE_S = 60;
 
-/** The page, as the `View` of a call. */
+/**
+ * @typedef {object} Wishes what a person asks for
+ * @property {() => void} start
+ * @property {() => void} look
+ * @property {() => void} take the call of another tab
+ * @property {(changed: object) => void} choose to be remembered
+ */
+
+/** The call page. */
 export class Page {
-  #document;
   #elements;
-  #captionItems = new Map();
+  #clock;
+  #stage;
+  #captions;
+  #notices;
+  #details;
+  #keys = new Keys();
+  #log;
+  #wishes;
+  #call;
+  #config;
+  #location;
+  #pausedByGateway = false;
+  #pictureStarved = false;
+  #endsAtMs; // of the session
+  #retryAtMs;
 
-  /** @param {Document} document */
-  constructor(document) {
-    this.#document = document;
-    const named = [...document.querySelectorAll("[id]")].map((element) => [element.id, element]);
-    this.#elements = Object.fromEntries(named);
-    this.#elements.hear.addEventListener("click", () => this.#play());
+  /**
+   * @param {Document} document
+   * @param {{nowMs: () => number, now: () => Date, setTimeout: Function}} clock
+   */
+  constructor(document, clock) {
+    this.#clock = clock;
+    this.#elements = elementsOf(document);
+    this.#stage = new Stage(this.#elements, clock);
+    this.#captions = new CaptionList(this.#elements.captions);
+    this.#notices = new Notices(this.#elements.notices, clock);
+    this.#details = new Details(this.#elements, clock);
+    this.#eachSecond();
+    this.#eachFrame();
   }
 
-  /** @param {Record<"start"|"mute"|"camera"|"flip"|"end", () => void>} handlers */
-  onPress(handlers) {
-    for (const name of BUTTONS) this.#elements[name].addEventListener("click", handlers[name]);
+  /** The element that plays the voice. */
+  get audio() {
+    return this.#elements.voice;
   }
 
-  /** Forget the call before. */
-  clear() {
-    this.notice("", "info");
+  /** @param {Wishes} wishes */
+  onWish(wishes) {
+    this.#wishes = wishes;
+    const e = this.#elements;
+    const tap = (element, action) => element.addEventListener("click", action);
+    tap(e.start, wishes.start);
+    tap(e.look, wishes.look);
+    tap(e.take, wishes.take);
+    tap(e.hear, () => this.#call.hear());
+    tap(e.mute, () => this.#call.setMuted(!this.#call.state.muted));
+    tap(e.camera, () => this.#switchCamera());
+    tap(e.flip, () => this.#call.flip());
+    tap(e.end, () => this.#call.end());
+    tap(e.eventsSave, () => this.#save());
+    this.#onChoice(e.microphoneChoice, (id) => this.#call.chooseMicrophone(id), "microphoneId");
+    this.#onChoice(e.cameraChoice, (id) => this.#call.chooseCamera(id), "cameraId");
+    this.#onChoice(e.speakerChoice, (id) => this.#call.chooseSpeaker(id), "speakerId");
+    e.halfDuplex.addEventListener("change", () => {
+      this.#call.setHalfDuplex(e.halfDuplex.checked);
+      wishes.choose({ halfDuplex: e.halfDuplex.checked });
+    });
+    e.say.addEventListener("submit", (event) => this.#sayText(event));
+    for (const type of ["keydown", "keyup"]) document.addEventListener(type, (event) => this.#key(event));
+  }
+
+  /**
+   * Show this call from now on.
+   * @param {import("./call.js").Call} call
+   * @param {object} choices made before
+   */
+  follow(call, choices) {
+    this.#call = call;
+    this.#log = new EventLog(this.#clock);
+    this.#location = this.#endsAtMs = this.#retryAtMs = undefined;
+    this.#stage.clear();
+    this.#captions.show([]);
+    this.#notices.clear();
+    this.#details.clear(this.#log);
+    this.#videoPaused({ gateway: false, starved: false });
     this.note("");
-    this.captions([]);
-    this.#elements.unlock.hidden = true;
-    this.#picture(undefined, "No picture has gone to the model yet.");
-  }
-
-  /** Inside a tap: lets the browser play what comes later without another one. */
-  unlockVoice() {
-    // There is nothing to play yet, so this may be refused or interrupted; what counts is `voice()`.
-    this.#elements.voice.play().catch(() => {});
-  }
-
-  /** @param {string} text shown for as long as the page is open */
-  banner(text) {
-    this.#elements.banner.textContent = text;
-    this.#elements.banner.hidden = false;
-  }
-
-  /** @param {import("./call-state.js").CallState} state */
-  state(state) {
-    const line = this.#elements.state;
-    line.dataset.state = state.phase;
-    setText(line, words(state));
-    const enabled = buttons(state);
-    for (const name of BUTTONS) this.#elements[name].disabled = !enabled[name];
-    this.#elements.mute.setAttribute("aria-pressed", String(state.muted));
-    this.#elements.camera.setAttribute("aria-pressed", String(state.cameraOn));
-    if (state.phase === "ended") this.#silence();
-  }
-
-  /** @param {readonly import("./captions.js").Caption[]} entries */
-  captions(entries) {
-    const list = this.#elements.captions;
-    const scroller = list.parentElement;
-    const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
-    const keys = new Set(entries.map(({ key }) => key));
-    for (const [key, item] of this.#captionItems) {
-      if (keys.has(key)) continue;
-      item.remove();
-      this.#captionItems.delete(key);
+    say(this.#elements.function, "");
+    this.#elements.halfDuplex.checked = choices.halfDuplex ?? false;
+    const handlers = {
+      state: ({ state }) => this.#state(state),
+      devices: (devices) => this.#devices(devices),
+      microphone: (verdict) => setText(this.#elements.micWords, verdict.words),
+      blocked: ({ blocked }) => (this.#elements.unlock.hidden = !blocked),
+      session: ({ location }) => this.#session(location),
+      captions: ({ entries, running }) => this.#said(entries, running),
+      turn: ({ turn }) => this.#stage.turn(turn),
+      frame: (facts) => this.#stage.frame(facts),
+      notice: (notice) => this.#notice(notice),
+      limits: (limits) => this.#limits(limits),
+      quality: (quality) => this.#quality(quality),
+      message: ({ message }) => this.#message(message),
+    };
+    for (const [type, handler] of Object.entries(handlers)) {
+      call.addEventListener(type, ({ detail }) => handler(detail));
     }
-    for (const { key, who, text } of entries) setText(this.#captionItem(key, who), text);
-    if (atEnd) scroller.scrollTop = scroller.scrollHeight; // whoever reads further up is left alone
+    this.#state(call.state);
   }
 
-  /** @param {string} text empty to say nothing */
-  notice(text, level) {
-    const line = this.#elements.notice;
-    line.dataset.level = level;
-    line.textContent = text;
-    line.hidden = !text;
+  /** @param {import("./http.js").ClientConfig} config @param {string} host */
+  consent(config, host) {
+    this.#config = config;
+    setText(this.#elements.consent, consentWords(config, host));
+    this.#details.gateway(config);
+  }
+
+  /** @param {import("./failures.js").Failure} failure that is not of a call */
+  problem({ reason, next }) {
+    this.#notices.show({ code: "gateway", text: `${reason} ${next}`, level: "error" });
+  }
+
+  /** @param {boolean} elsewhere another tab has a call */
+  elsewhere(elsewhere) {
+    this.#elements.elsewhere.hidden = !elsewhere;
   }
 
   /** @param {string} text the model keeps this in sight; empty takes it away */
   note(text) {
-    this.#elements.note.hidden = !text;
-    setText(this.#elements.note, text);
+    say(this.#elements.note, text);
   }
 
-  /** @param {MediaStreamTrack | undefined} camera */
-  selfView(camera, facing) {
-    const video = this.#elements["self-view"];
-    video.srcObject = camera ? new MediaStream([camera]) : null;
-    video.dataset.facing = facing;
+  // What the call tells
+
+  #state(state) {
+    const e = this.#elements;
+    const { phase } = state;
+    document.body.dataset.phase = phase;
+    e.state.dataset.state = phase;
+    setText(e.state, words(state));
+    const can = possible(state);
+    for (const name of ["start", "look", "mute", "camera", "flip", "end"]) e[name].hidden = !can[name];
+    press(e.mute, state.muted);
+    press(e.camera, state.cameraOn);
+    const inCall = can.end && phase !== "permission";
+    e.turn.hidden = phase !== "live";
+    e.mic.hidden = !state.devicesOpen || inCall || phase === "ended";
+    e.quality.hidden = e.quality.hidden || phase !== "live";
+    this.#stage.hold(state.held);
+    this.#stage.without(state.cameraOn ? "" : state.devicesOpen ? CAMERA_OFF : FIRST_WORDS);
+    setText(e.cardTitle, TITLE[phase] ?? "");
+    say(e.next, state.next);
+    this.#placeDevices(inCall);
+    if (phase === "ended") this.#ended(state);
+    this.#log.add("call", words(state));
   }
 
-  /** @param {MediaStreamTrack} track */
-  voice(track) {
-    this.#elements.voice.srcObject = new MediaStream([track]);
-    this.#play();
+  /** The choice of devices stands before the call on the card, in the call among the details. */
+  #placeDevices(inCall) {
+    const { devices, devicesHere, card, look } = this.#elements;
+    const place = inCall ? devicesHere : card;
+    if (devices.parentElement !== place) place.insertBefore(devices, inCall ? null : look);
   }
 
-  /** @param {Blob} picture */
-  frame(picture, { id, age_ms: ageMs, width, height, bytes }) {
-    const size = `${width}×${height}, ${Math.round(bytes / 1000)} KB`;
-    this.#picture(picture, `Frame ${id}, ${Math.round(ageMs)} ms old, ${size}`);
+  #ended({ retryAfterS }) {
+    this.#retryAtMs = retryAfterS && this.#clock.nowMs() + retryAfterS * 1000;
+    this.#endsAtMs = undefined;
+    this.#elements.timeLeft.hidden = true;
+    this.#elements.seen.hidden = true;
+    this.#videoPaused({ gateway: false, starved: false });
+    this.#countDown();
   }
 
-  /** @param {string} location kept where a test of the page finds it */
-  session(location) {
-    this.#document.documentElement.dataset.call = location;
+  #devices({ microphone, camera, facing, inventory }) {
+    const e = this.#elements;
+    this.#stage.selfView(camera, facing);
+    const { microphones, cameras, speakers } = inventory;
+    e.devices.hidden = microphones.length === 0;
+    e.speaker.hidden = speakers.length === 0 || !("setSinkId" in e.voice);
+    offer(e.microphoneChoice, named(microphones, "Microphone"), microphone?.getSettings().deviceId ?? "");
+    offer(e.cameraChoice, named(cameras, "Camera"), camera?.getSettings().deviceId ?? "");
+    offer(e.speakerChoice, named(speakers, "Speaker"), e.voice.sinkId || speakers[0]?.id || "");
+    const facingMode = camera?.getSettings().facingMode;
+    if (facingMode) this.#wishes.choose({ facing: facingMode, cameraId: undefined });
   }
 
-  #picture(picture, caption) {
-    const image = this.#elements["last-frame"];
-    const before = image.src;
-    if (picture) image.src = URL.createObjectURL(picture);
-    else image.removeAttribute("src");
-    if (before) URL.revokeObjectURL(before);
-    this.#elements["last-frame-age"].textContent = caption;
+  #session(location) {
+    this.#location = location;
+    document.documentElement.dataset.call = location; // where a test of the page finds it
+    this.#details.session(location);
   }
 
-  async #play() {
-    const { voice, unlock } = this.#elements;
-    try {
-      await voice.play();
-      unlock.hidden = true;
-    } catch (error) {
-      unlock.hidden = error.name !== "NotAllowedError"; // a newer voice interrupts an older one: no need to tap
-    }
+  #said(entries, running) {
+    this.#captions.show(entries);
+    say(this.#elements.function, running.length ? `Hold on, using ${running.join(", ")}` : "");
   }
 
-  #silence() {
-    this.#elements.voice.srcObject = null;
-    this.#elements.unlock.hidden = true;
+  #notice(notice) {
+    this.#notices.show(notice);
+    if (notice.code === "video_paused") this.#videoPaused({ gateway: true });
+    if (notice.code === "video_resumed") this.#videoPaused({ gateway: false });
   }
 
-  #captionItem(key, who) {
-    let item = this.#captionItems.get(key);
-    if (!item) {
-      item = this.#document.createElement("li");
-      item.dataset.who = who;
-      this.#elements.captions.append(item);
-      this.#captionItems.set(key, item);
-    }
-    return item;
+  #limits({ left_s: leftS }) {
+    this.#endsAtMs = typeof leftS === "number" ? this.#clock.nowMs() + leftS * 1000 : undefined;
+    this.#countDown();
+  }
+
+  #quality(quality) {
+    const { quality: chip } = this.#elements;
+    chip.hidden = false;
+    chip.dataset.quality = quality.code;
+    setText(chip, quality.words);
+    this.#videoPaused({ starved: quality.pictureStarved && this.#call.state.cameraOn });
+    this.#details.quality(quality);
+  }
+
+  #message(message) {
+    const entry = this.#log.message(message);
+    this.#details.event(entry);
+    if (message.type !== "server-message") return;
+    if (message.data.type === "frame") this.#details.seen();
+    this.#details.fact(message.data);
+  }
+
+  #videoPaused({ gateway = this.#pausedByGateway, starved = this.#pictureStarved }) {
+    this.#pausedByGateway = gateway;
+    this.#pictureStarved = starved;
+    say(this.#elements.videoPaused, gateway || starved ? STARVED : "");
+  }
+
+  // What the person does
+
+  #switchCamera() {
+    const on = !this.#call.state.cameraOn;
+    this.#call.setCamera(on);
+    this.#wishes.choose({ camera: on });
+  }
+
+  #onChoice(select, apply, name) {
+    select.addEventListener("change", () => {
+      apply(select.value);
+      this.#wishes.choose({ [name]: select.value });
+    });
+  }
+
+  #sayText(event) {
+    event.preventDefault();
+    const { sayText } = this.#elements;
+    const text = sayText.value.trim();
+    if (text) this.#call.sendText(text);
+    sayText.value = "";
+  }
+
+  #key(event) {
+    const can = possible(this.#call.state);
+    const action = this.#keys.feed(event, {
+      nowMs: this.#clock.nowMs(),
+      isTaken: event.target.matches?.(TAKES_SPACE) ?? false,
+      canMute: can.mute,
+      muted: this.#call.state.muted,
+      detailsOpen: this.#details.isOpen,
+      canEnd: can.end,
+    });
+    if (!action) return;
+    event.preventDefault();
+    if (action === "close") this.#details.close();
+    else if (action === "to-end") this.#elements.end.focus();
+    else this.#call.setMuted(action === "mute");
+  }
+
+  #save() {
+    const text = this.#log.asFile({
+      location: this.#location,
+      gateway: this.#config,
+      browser: navigator.userAgent,
+      numbers: this.#details.numbers,
+    });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.download = "call-events.json";
+    link.click();
+    this.#clock.setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  // Time
+
+  #eachSecond() {
+    this.#stage.age();
+    this.#countDown();
+    this.#clock.setTimeout(() => this.#eachSecond(), 1000);
+  }
+
+  #eachFrame() {
+    this.#stage.voice(this.#call?.level("voice"));
+    if (!this.#elements.mic.hidden) this.#showMicrophone(this.#call.level("microphone"));
+    requestAnimationFrame(() => this.#eachFrame());
+  }
+
+  #showMicrophone(level) {
+    const share = level ? Math.max(0, 1 - level.peakDb / FLOOR_DB) : 0;
+    this.#elements.micLevel.style.transform = `scaleX(${share.toFixed(3)})`;
+  }
+
+  #countDown() {
+    const nowMs = this.#clock.nowMs();
+    const { retry, start, timeLeft } = this.#elements;
+    const waitS = Math.max(0, Math.ceil(((this.#retryAtMs ?? nowMs) - nowMs) / 1000));
+    say(retry, waitS ? `You can try again in ${waitS} s.` : "");
+    start.disabled = waitS > 0;
+    if (this.#endsAtMs === undefined) return;
+    const leftS = Math.max(0, Math.round((this.#endsAtMs - nowMs) / 1000));
+    timeLeft.dataset.last = String(leftS <= LAST_MINUTE_S);
+    say(timeLeft, `${Math.floor(leftS / 60)}:${String(leftS % 60).padStart(2, "0")} left`);
   }
 }
 
-function setText(element, text) {
-  // Setting the same text again would make a screen reader say it again.
-  if (element.textContent !== text) element.textContent = text;
+function named(devices, kind) {
+  return devices.map(({ id, label }, index) => ({ value: id, label: label || `${kind} ${index + 1}` }));
 }

@@ -9,6 +9,18 @@ import { Trickle } from "./trickle.js";
 const SILENT_MS = 2_000; // without a byte while disconnected: the gateway reports at least every 1.5 s
 const LOOK_MS = 250;
 const VIDEO_BPS = 300_000;
+const VOICE_FIRST = { priority: "high", networkPriority: "high" };
+const PICTURE_LAST = { priority: "low", networkPriority: "low" };
+
+/** A connection that cannot be made, in a sentence. */
+export class PeerProblem extends Error {
+  /** @param {string} message @param {string} code stable: `no_way` */
+  constructor(message, code) {
+    super(message);
+    this.name = "PeerProblem";
+    this.code = code;
+  }
+}
 
 /** One connection to the gateway. */
 export class Peer {
@@ -17,6 +29,7 @@ export class Peer {
   #onLost;
   #sendCandidates;
   #trickle;
+  #voiceSender;
   #videoSender;
   #timer;
   #answer;
@@ -45,9 +58,14 @@ export class Peer {
     this.#pc.onconnectionstatechange = () => this.#changed(this.#pc.connectionState);
   }
 
-  /** The person's voice goes out and the model's comes back in the same section. */
+  /**
+   * The person's voice goes out and the model's comes back in the same section.
+   * @param {MediaStreamTrack | undefined} track undefined while there is no microphone
+   * @param {MediaStream} stream
+   */
   addVoice(track, stream) {
-    this.#pc.addTransceiver(track, { direction: "sendrecv", streams: [stream] });
+    const init = { direction: "sendrecv", streams: [stream], sendEncodings: [VOICE_FIRST] };
+    this.#voiceSender = this.#pc.addTransceiver(track ?? "audio", init).sender;
   }
 
   /**
@@ -60,6 +78,7 @@ export class Peer {
       maxFramerate: fpsMax,
       maxBitrate: VIDEO_BPS,
       scaleResolutionDownBy: Math.max(1, longSidePx / sizePx),
+      ...PICTURE_LAST,
     };
     const init = { direction: "sendonly", sendEncodings: [encoding] };
     this.#videoSender = this.#pc.addTransceiver(track ?? "video", init).sender;
@@ -71,6 +90,14 @@ export class Peer {
    */
   async replacePicture(track) {
     if (this.#pc.signalingState !== "closed") await this.#videoSender?.replaceTrack(track ?? null);
+  }
+
+  /**
+   * The voice of another microphone, in the same section.
+   * @param {MediaStreamTrack | undefined} track
+   */
+  async replaceVoice(track) {
+    if (this.#pc.signalingState !== "closed") await this.#voiceSender?.replaceTrack(track ?? null);
   }
 
   /** Send pictures no more often than this: nobody would look at them. */
@@ -121,6 +148,18 @@ export class Peer {
     if (this.#isUp) this.#lose();
   }
 
+  /** The network may be gone: count as lost as soon as nothing has come for a while, whatever the browser says. */
+  doubt() {
+    if (!this.#isUp) return;
+    this.#clock.clearTimeout(this.#timer);
+    this.#watch(undefined, 0, { onlyWhileDisconnected: false });
+  }
+
+  /** @returns {Promise<RTCStatsReport>} */
+  stats() {
+    return this.#pc.getStats();
+  }
+
   /** Let go of it. */
   close() {
     this.#isClosed = true;
@@ -151,21 +190,28 @@ export class Peer {
   }
 
   /** Lost once nothing has come for SILENT_MS; a gap that is shorter heals by itself. */
-  async #watch(before, silentMs) {
+  async #watch(before, silentMs, { onlyWhileDisconnected = true } = {}) {
     const bytes = await this.#received();
-    if (this.#isClosed || this.#pc.connectionState !== "disconnected") return;
-    if (bytes !== before) silentMs = 0;
-    if (silentMs >= SILENT_MS) this.#lose();
-    else this.#timer = this.#clock.setTimeout(() => this.#watch(bytes, silentMs + LOOK_MS), LOOK_MS);
+    const isDisconnected = this.#pc.connectionState === "disconnected";
+    if (this.#isClosed || (onlyWhileDisconnected && !isDisconnected)) return;
+    if (bytes !== before) {
+      if (before !== undefined && !isDisconnected) return; // it is alive
+      silentMs = 0;
+    }
+    if (silentMs >= SILENT_MS) return this.#lose();
+    const again = () => this.#watch(bytes, silentMs + LOOK_MS, { onlyWhileDisconnected });
+    this.#timer = this.#clock.setTimeout(again, LOOK_MS);
   }
 
   /** Bytes of media and reports that have come. */
   async #received() {
-    let bytes = 0;
+    let transports = 0;
+    let pairs = 0; // Firefox does not tell bytes of transports
     for (const one of (await this.#pc.getStats()).values()) {
-      if (one.type === "transport") bytes += one.bytesReceived ?? 0;
+      if (one.type === "transport") transports += one.bytesReceived ?? 0;
+      if (one.type === "candidate-pair") pairs += one.bytesReceived ?? 0;
     }
-    return bytes;
+    return transports || pairs;
   }
 
   #pause(signal) {
@@ -181,7 +227,7 @@ export class Peer {
       this.#isUp = false;
       this.#onLost();
     } else {
-      this.#outcome.reject(new Error("The gateway cannot be reached over UDP."));
+      this.#outcome.reject(new PeerProblem("No sound can get from this network to the gateway.", "no_way"));
     }
   }
 }

@@ -1,0 +1,65 @@
+// Owns the verdict on a microphone: from its levels to words. It must not know Web Audio, devices or clocks.
+// Invariant: the verdict never says that a person is heard unless sound of a voice's strength came within the last
+// seconds, and "nothing" only after digital silence, which no open microphone delivers.
+
+const SPEECH_DB = -45; // RMS of quiet speech near a phone; a quiet room is near -60 (test.webrtc.org warns there)
+const FAINT_DB = -62;
+const CLIPPING_DB = -0.3; // peak; the last steps of the scale
+const NOTHING_DB = -90; // peak below one step of 16-bit sound
+const NOTHING_AFTER_MS = 3_000; // an iPhone may deliver zeros for a second after it gave the microphone back
+const REMEMBERED_MS = 4_000; // a pause between sentences
+
+/**
+ * @typedef {"unknown" | "muted" | "nothing" | "waiting" | "faint" | "good" | "clipping"} MicCode
+ * @typedef {{code: MicCode, words: string}} Verdict
+ */
+
+/** @type {Record<MicCode, string>} */
+const WORDS = {
+  unknown: "Tap the page once to see your microphone's level.",
+  muted: "You are muted.",
+  nothing: "Nothing comes from this microphone: look for a switch on it, or choose another one.",
+  waiting: "Say something: the bar should move.",
+  faint: "You are hard to hear: come closer or speak up.",
+  good: "You are heard well.",
+  clipping: "Too loud: move away a little.",
+};
+
+/** Judges one microphone over time. */
+export class MicCheck {
+  #heardMs = {};
+  #somethingMs;
+
+  /**
+   * @param {number} nowMs
+   * @param {import("./sound.js").Level | undefined} level
+   * @param {boolean} muted by the person, or held
+   * @returns {Verdict}
+   */
+  feed(nowMs, level, muted) {
+    const code = this.#judge(nowMs, level, muted);
+    return { code, words: WORDS[code] };
+  }
+
+  /** Another microphone. */
+  reset() {
+    this.#heardMs = {};
+    this.#somethingMs = undefined;
+  }
+
+  #judge(nowMs, level, muted) {
+    if (muted) {
+      this.reset();
+      return "muted";
+    }
+    if (!level) return "unknown";
+    this.#somethingMs ??= nowMs;
+    if (level.peakDb > NOTHING_DB) this.#somethingMs = nowMs;
+    if (nowMs - this.#somethingMs >= NOTHING_AFTER_MS) return "nothing";
+    if (level.peakDb >= CLIPPING_DB) this.#heardMs.clipping = nowMs;
+    if (level.rmsDb >= SPEECH_DB) this.#heardMs.good = nowMs;
+    if (level.rmsDb >= FAINT_DB) this.#heardMs.faint = nowMs;
+    const recent = (code) => nowMs - (this.#heardMs[code] ?? -Infinity) < REMEMBERED_MS;
+    return ["clipping", "good", "faint"].find(recent) ?? "waiting";
+  }
+}
