@@ -45,6 +45,11 @@ def user_transcription(text: str, *, final: bool, timestamp: str) -> Message:
     return message("user-transcription", {"text": text, "user_id": "user", "timestamp": timestamp, "final": final})
 
 
+def user_text(text: str) -> Message:
+    """What the person said to the model in writing."""
+    return message("user-llm-text", {"text": text})
+
+
 def bot_output(text: str, turn: int) -> Message:
     """The next words of the model's speech; the words of one turn share a `segment_id`."""
     segment = f"turn-{turn}"

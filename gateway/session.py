@@ -188,6 +188,7 @@ class Session:
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""
         self._latency.begin("text", self._now_s)
+        self.events.publish(events.user_text(text))
         self._conversation.send_text(text)
 
     def tool_result(self, call_id: str, result: Any) -> bool:

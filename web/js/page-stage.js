@@ -64,7 +64,7 @@ export class Stage {
     if (this.#seenAtMs === undefined) return;
     const seconds = (this.#clock.nowMs() - this.#seenAtMs) / 1000;
     const age = seconds < 10 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds)} s`;
-    setText(this.#elements.lastFrameAge, `Frame ${this.#frameId}, seen ${age} ago`);
+    setText(this.#elements.lastFrameAge, `Frame ${this.#frameId}, ${age} old`);
   }
 
   /** @param {"listening" | "hearing" | "thinking" | "speaking"} turn */

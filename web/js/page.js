@@ -13,7 +13,7 @@ import { Notices } from "./page-notices.js";
 import { Stage } from "./page-stage.js";
 
 const FIRST_WORDS = "Your camera appears here.";
-const CAMERA_OFF = "Your camera is off: the model sees nothing.";
+const CAMERA_OFF = "Your camera is off: the model sees nothing new.";
 const TITLE = { idle: "Talk and show", permission: "Talk and show", ended: "The call has ended" };
 const TAKES_SPACE = "button, select, input, textarea, a, summary, dialog[open] *";
 const STARVED = "Video paused to protect your voice";
@@ -196,8 +196,9 @@ export class Page {
     const e = this.#elements;
     this.#stage.selfView(camera, facing);
     const { microphones, cameras, speakers } = inventory;
-    e.devices.hidden = microphones.length === 0;
-    e.speaker.hidden = speakers.length === 0 || !("setSinkId" in e.voice);
+    e.microphone.hidden = microphones.length < 2; // one is no choice
+    e.whichCamera.hidden = cameras.length < 2;
+    e.speaker.hidden = speakers.length < 2 || !("setSinkId" in e.voice);
     offer(e.microphoneChoice, named(microphones, "Microphone"), microphone?.getSettings().deviceId ?? "");
     offer(e.cameraChoice, named(cameras, "Camera"), camera?.getSettings().deviceId ?? "");
     offer(e.speakerChoice, named(speakers, "Speaker"), e.voice.sinkId || speakers[0]?.id || "");
