@@ -3,9 +3,12 @@ import { test } from "node:test";
 
 import { Call } from "../../web/js/call.js";
 import { words } from "../../web/js/call-state.js";
-import { GatewayClient } from "../../web/js/gateway-client.js";
+import { GatewayClient } from "../../web/js/http.js";
 import {
   deferred,
+  FakeAudio,
+  fakeAudioContext,
+  fakeBrowser,
   FakeClock,
   FakeDevices,
   FakeGateway,
@@ -19,38 +22,50 @@ import {
 
 const LOCATION = "/v1/sessions/s1";
 
-function made() {
+function made({ token, sample = () => 0.1 } = {}) {
   const clock = new FakeClock();
   const gateway = new FakeGateway();
   const devices = new FakeDevices();
+  const browser = fakeBrowser(devices);
   const RTCPeerConnection = fakePeerConnection();
   const WebSocket = fakeWebSocket();
+  const audio = new FakeAudio();
   const screen = { isHeld: false };
-  const shown = { notices: [], lines: [], pictures: [] };
-  const view = {
-    state: (state) => Object.assign(shown, { state, lines: [...shown.lines, words(state)] }),
-    captions: (entries) => (shown.captions = entries),
-    notice: (text) => shown.notices.push(text),
-    selfView: (camera) => (shown.camera = camera),
-    voice: (track) => (shown.voice = track),
-    frame: (picture, { id }) => shown.pictures.push(id),
-    session: (location) => (shown.location = location),
-    note: (text) => (shown.note = text),
-  };
+  const shown = { notices: [], lines: [], pictures: [], told: [] };
+  const AudioContext = fakeAudioContext((kind) => sample(kind));
   const call = new Call({
-    client: new GatewayClient({ fetch: gateway.fetch }),
+    client: new GatewayClient({ fetch: gateway.fetch, token }),
     clock,
-    mediaDevices: devices,
+    browser,
     RTCPeerConnection,
     MediaStream: FakeStream,
     WebSocket,
+    AudioContext,
+    audio,
     wakeLock: { hold: () => (screen.isHeld = true), release: () => (screen.isHeld = false) },
-    pageUrl: "https://gateway.test/",
-    view,
+    gatewayUrl: "https://gateway.test/",
+    functions: {
+      show_note: ({ text }) => {
+        if (typeof text !== "string") throw new Error("a text, please");
+        shown.note = text;
+        return { output: "shown" };
+      },
+    },
   });
-  const says = (type, data) => WebSocket.newest.say({ type, data });
-  const states = (state, reason = "") => says("server-message", { type: "state", state, reason });
-  return { call, clock, devices, gateway, RTCPeerConnection, says, screen, shown, states, WebSocket };
+  const on = (type, handler) => call.addEventListener(type, ({ detail }) => handler(detail));
+  on("state", ({ state }) => Object.assign(shown, { state, lines: [...shown.lines, words(state)] }));
+  on("captions", ({ entries, running }) => Object.assign(shown, { captions: entries, running }));
+  on("notice", ({ text }) => shown.notices.push(text));
+  on("devices", (devices) => Object.assign(shown, devices));
+  on("frame", ({ id }) => shown.pictures.push(id));
+  on("session", ({ location }) => (shown.location = location));
+  for (const type of ["blocked", "limits", "quality", "turn", "microphone"]) {
+    on(type, (detail) => shown.told.push({ type, ...detail }));
+  }
+  const says = (type, data, seq) => WebSocket.newest.say({ type, data, seq });
+  const states = (state, reason = "", code) => says("server-message", { type: "state", state, reason, code });
+  const told = (type) => shown.told.filter((one) => one.type === type);
+  return { audio, AudioContext, browser, call, clock, devices, gateway, RTCPeerConnection, says, screen, shown, states, told, WebSocket };
 }
 
 /** Fetch settles over more turns than a promise does: bodies are streams. */
@@ -61,8 +76,8 @@ async function answered(clock) {
   }
 }
 
-async function live() {
-  const parts = made();
+async function live(options) {
+  const parts = made(options);
   parts.call.start();
   await answered(parts.clock);
   parts.RTCPeerConnection.newest.become("connected");
@@ -74,7 +89,9 @@ async function live() {
 }
 
 /** Nothing is left: no device, no peer, no socket, no timer, no lock. */
-function assertNothingIsLeft({ clock, devices, RTCPeerConnection, screen, shown, WebSocket }) {
+function assertNothingIsLeft({ audio, AudioContext, clock, devices, RTCPeerConnection, screen, shown, WebSocket }) {
+  assert.equal(audio.srcObject, null);
+  assert.ok(AudioContext.made.every(({ state }) => state === "closed"));
   assert.deepEqual(devices.tracks.filter(({ isStopped }) => !isStopped), []);
   assert.deepEqual(RTCPeerConnection.made.filter(({ signalingState }) => signalingState !== "closed"), []);
   assert.deepEqual(WebSocket.opened.filter(({ isClosed }) => !isClosed), []);
@@ -102,10 +119,24 @@ test("a call from the tap to the end", async () => {
 test("without a camera there is no video section, and it is said", async () => {
   const { call, clock, devices, RTCPeerConnection, shown } = made();
   devices.failures.video = "NotFoundError";
+  devices.cameras = 0;
   call.start();
   await answered(clock);
   assert.equal(RTCPeerConnection.newest.transceivers.length, 1);
   assert.match(shown.notices[0], /No camera was found.*voice alone/);
+});
+
+test("a camera that is busy leaves its place free, and can be opened in the call", async () => {
+  const { call, clock, devices, RTCPeerConnection, shown } = made();
+  devices.failures.video = "NotReadableError";
+  call.start();
+  await answered(clock);
+  const { sender } = RTCPeerConnection.newest.transceivers[1];
+  assert.equal(sender.track, null);
+  devices.failures = {};
+  await call.setCamera(true);
+  assert.equal(sender.track, shown.camera);
+  assert.equal(shown.state.cameraOn, true);
 });
 
 test("a refused microphone ends the call with a sentence, and no session was made", async () => {
@@ -120,10 +151,11 @@ test("a refused microphone ends the call with a sentence, and no session was mad
 
 test("a refused session ends the call with the gateway's sentence", async () => {
   const parts = made();
-  parts.gateway.answers["POST /v1/sessions"] = () => problem(503, "All places are taken.");
+  parts.gateway.answers["POST /v1/sessions"] = () => problem(503, "All places are taken.", { code: "too_many_sessions", retryAfter: "5" });
   parts.call.start();
   await answered(parts.clock);
   assert.equal(parts.shown.lines.at(-1), "Ended: All places are taken.");
+  assert.deepEqual([parts.shown.state.next, parts.shown.state.retryAfterS], ["Wait a moment, then call again.", 5]);
   assert.equal(parts.gateway.asked("DELETE", LOCATION).length, 0);
   assertNothingIsLeft(parts);
 });
@@ -154,7 +186,7 @@ test("ending while the session is being made ends the session too", async () => 
 
 test("the gateway's end is shown with its reason and needs no answer", async () => {
   const parts = await live();
-  parts.states("ended", "The model cannot be reached any more.");
+  parts.states("ended", "The model cannot be reached any more.", "upstream");
   parts.call.end();
   await answered(parts.clock);
   assert.equal(parts.shown.lines.at(-1), "Ended: The model cannot be reached any more.");
@@ -162,15 +194,19 @@ test("the gateway's end is shown with its reason and needs no answer", async () 
   assertNothingIsLeft(parts);
 });
 
-test("captions, pictures, notices and errors are shown", async () => {
-  const { clock, says, shown } = await live();
+test("captions, pictures, notices, limits and errors are told", async () => {
+  const { clock, says, shown, told } = await live();
   says("user-transcription", { text: "Hello", final: true });
   says("bot-output", { text: "Hi", segment_id: "turn-1" });
   says("server-message", { type: "frame", id: 7 });
   says("server-message", { type: "notice", text: "Worth knowing.", level: "info" });
   says("error", { message: "Something failed." });
+  says("server-message", { type: "limits", left_s: 60 });
+  says("llm-function-call-started", { function_name: "look_up", tool_call_id: "1" });
   await answered(clock);
-  assert.deepEqual(shown.captions.map(({ text }) => text), ["Hello", "Hi"]);
+  assert.equal(told("limits")[0].left_s, 60);
+  assert.deepEqual(shown.running, ["look_up"]);
+  assert.deepEqual(shown.captions.map(({ text }) => text), ["Hello", "Hi", "look_up …"]);
   assert.deepEqual(shown.pictures, [7]);
   assert.deepEqual(shown.notices, ["Worth knowing.", "Something failed."]);
 });
@@ -242,7 +278,7 @@ test("a first peer that never connects is replaced as well", async () => {
 });
 
 test("refused attempts are repeated with growing waits, and at once when the network is back", async () => {
-  const { call, clock, gateway, RTCPeerConnection } = await live();
+  const { browser, clock, gateway, RTCPeerConnection } = await live();
   gateway.answers[`PATCH ${LOCATION}`] = () => Promise.reject(new TypeError("offline"));
   const attempts = () => gateway.asked("PATCH", LOCATION).length;
   RTCPeerConnection.newest.become("failed");
@@ -251,7 +287,7 @@ test("refused attempts are repeated with growing waits, and at once when the net
   await clock.advance(500);
   assert.equal(attempts(), 2);
   await clock.advance(10);
-  call.online();
+  browser.window.dispatchEvent(new Event("online"));
   await answered(clock);
   assert.equal(attempts(), 3);
 });
@@ -285,11 +321,11 @@ test("a session that is gone ends the call, whoever notices first", async () => 
 
 test("mute silences the microphone and leaves it open", async () => {
   const { call, devices, shown } = await live();
-  call.toggleMute();
+  call.setMuted(true);
   assert.equal(devices.tracks[0].enabled, false);
   assert.equal(devices.tracks[0].isStopped, false);
   assert.equal(shown.state.muted, true);
-  call.toggleMute();
+  call.setMuted(false);
   assert.equal(devices.tracks[0].enabled, true);
 });
 
@@ -307,11 +343,11 @@ test("where the token allows no pictures there is no video section, the camera i
 test("camera off stops the device and its picture; on brings another track into the same section", async () => {
   const { call, devices, RTCPeerConnection, shown } = await live();
   const { sender } = RTCPeerConnection.newest.transceivers[1];
-  await call.toggleCamera();
+  await call.setCamera(false);
   assert.equal(sender.track, null);
   assert.equal(devices.tracks[1].isStopped, true);
   assert.equal(shown.state.cameraOn, false);
-  await call.toggleCamera();
+  await call.setCamera(true);
   assert.equal(sender.track, devices.tracks[2]);
   assert.equal(shown.camera, devices.tracks[2]);
   assert.equal(shown.state.cameraOn, true);
@@ -323,63 +359,317 @@ test("a second tap while the camera opens is ignored", async () => {
   assert.equal(devices.asked.length, 2);
 });
 
-test("a camera that cannot be flipped is off, in words, and can be opened again", async () => {
+test("when no camera opens any more, it is off, in words, and can be opened again", async () => {
   const { call, devices, RTCPeerConnection, shown } = await live();
   devices.failures.video = "NotReadableError";
   await call.flip();
-  assert.match(shown.notices.at(-1), /camera is busy/);
+  assert.match(shown.notices.at(-1), /camera is busy.*Close what uses it/);
   assert.equal(shown.state.cameraOn, false);
   assert.equal(RTCPeerConnection.newest.transceivers[1].sender.track, null);
   devices.failures = {};
-  await call.toggleCamera();
+  await call.setCamera(true);
   assert.equal(shown.state.cameraOn, true);
 });
 
 test("a camera that is off while the peer is replaced can be switched on afterwards", async () => {
   const { call, clock, devices, gateway, RTCPeerConnection } = await live();
-  await call.toggleCamera();
+  await call.setCamera(false);
   gateway.answers[`PATCH ${LOCATION}`] = () => problem(409, "It is gone.");
   RTCPeerConnection.newest.become("failed");
   await answered(clock);
   const { sender } = RTCPeerConnection.newest.transceivers[1];
   assert.equal(sender.track, null);
-  await call.toggleCamera();
+  await call.setCamera(true);
   assert.equal(sender.track, devices.tracks.at(-1));
 });
 
-test("a device that is taken away is told in words", async () => {
+test("a camera that is taken away is told in words", async () => {
   const { devices, shown } = await live();
   devices.tracks[1].dispatchEvent(new Event("ended"));
   await settled();
   assert.match(shown.notices.at(-1), /camera was unplugged/);
   assert.equal(shown.state.cameraOn, false);
-  devices.tracks[0].dispatchEvent(new Event("ended"));
-  assert.match(shown.notices.at(-1), /microphone was unplugged/);
 });
 
-test("leaving the page ends the session with a request that outlives it", async () => {
-  const parts = await live();
-  parts.call.leave();
-  assert.equal(parts.gateway.asked("DELETE", LOCATION)[0].keepalive, true);
+test("a microphone that is taken away is replaced by the system's own, without another offer", async () => {
+  const { call, devices, gateway, RTCPeerConnection, shown } = await live();
+  call.setMuted(true);
+  devices.tracks[0].dispatchEvent(new Event("ended"));
+  await settled();
+  const replacement = devices.tracks.at(-1);
+  assert.equal(RTCPeerConnection.newest.transceivers[0].sender.track, replacement);
+  assert.equal(replacement.enabled, false, "still muted");
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 0);
+  assert.deepEqual(shown.notices, []);
+});
+
+test("a microphone that cannot be opened while the page is hidden is opened when it is shown", async () => {
+  const { browser, clock, devices, RTCPeerConnection, shown } = await live();
+  devices.failures.audio = "NotAllowedError";
+  devices.tracks[0].dispatchEvent(new Event("ended"));
+  await settled();
+  assert.match(shown.notices.at(-1), /may not use the microphone/);
+  assert.equal(RTCPeerConnection.newest.transceivers[0].sender.track, null);
+  devices.failures = {};
+  browser.document.dispatchEvent(new Event("visibilitychange"));
+  await answered(clock);
+  assert.equal(RTCPeerConnection.newest.transceivers[0].sender.track, devices.tracks.at(-1));
+});
+
+test("a phone call that takes the microphone is told, and afterwards the voice is made audible again", async () => {
+  const { audio, clock, devices, RTCPeerConnection, shown } = await live();
+  RTCPeerConnection.newest.ontrack({ track: { kind: "audio" } });
+  const plays = audio.plays;
+  devices.tracks[0].dispatchEvent(new Event("mute"));
+  await clock.advance(1_000);
+  assert.match(shown.notices.at(-1), /in use by a phone call/);
+  devices.tracks[0].dispatchEvent(new Event("unmute"));
+  assert.match(shown.notices.at(-1), /microphone is back/);
+  assert.equal(audio.plays, plays + 1);
+});
+
+test("another microphone is sent in place of the first", async () => {
+  const { call, devices, RTCPeerConnection, shown } = await live();
+  await call.chooseMicrophone("audioinput-1");
+  assert.equal(devices.tracks[0].isStopped, true);
+  assert.equal(RTCPeerConnection.newest.transceivers[0].sender.track, devices.tracks.at(-1));
+  assert.equal(shown.microphone.getSettings().deviceId, "audioinput-1");
+});
+
+test("devices that come or go are told", async () => {
+  const { clock, devices, shown } = await live();
+  devices.cameras = 3;
+  devices.dispatchEvent(new Event("devicechange"));
+  await answered(clock);
+  assert.equal(shown.inventory.cameras.length, 3);
+});
+
+test("a look opens the devices without a session, and the call uses what is open", async () => {
+  const { call, clock, devices, gateway, shown, told } = made();
+  await call.look();
+  await clock.advance(200);
+  assert.equal(shown.state.phase, "idle");
+  assert.equal(shown.camera, devices.tracks[1]);
+  assert.equal(told("microphone").at(-1).code, "good");
+  assert.equal(gateway.asked("POST", "/v1/sessions").length, 0);
+  await call.setCamera(false);
+  call.start();
+  await answered(clock);
+  assert.equal(devices.asked.length, 1);
+  assert.equal(shown.state.phase, "connecting");
+  assert.equal(shown.state.cameraOn, false);
+});
+
+test("a look works without the gateway too, and shows no camera where the token allows no pictures", async () => {
+  const unreachable = made();
+  unreachable.gateway.answers["GET /v1/client-config"] = () => Promise.reject(new TypeError("fetch failed"));
+  await unreachable.call.look();
+  assert.equal(unreachable.shown.state.cameraOn, true);
+  const voiceAlone = made();
+  const video = { allowed: false, fps_max: 1, size_px: 512 };
+  voiceAlone.gateway.answers["GET /v1/client-config"] = () => json({ upstream: "gemini", video });
+  await voiceAlone.call.look();
+  assert.equal(voiceAlone.shown.camera, undefined);
+  assert.deepEqual(voiceAlone.shown.inventory.cameras, []);
+  assert.equal(voiceAlone.shown.state.hasVideo, false);
+});
+
+test("a look that is refused says what to do, and nothing is left of it", async () => {
+  const parts = made();
+  parts.devices.failures.audio = "NotAllowedError";
+  await parts.call.look();
+  assert.match(parts.shown.lines.at(-1), /^Ready: This page may not use the microphone/);
+  assert.match(parts.shown.state.next, /allow it/);
+  parts.call.end();
+  await settled();
   assertNothingIsLeft(parts);
 });
 
+test("choices made before are used", async () => {
+  const { audio, call, clock, devices, RTCPeerConnection, shown } = made();
+  call.prefer({ microphoneId: "audioinput-1", facing: "environment", camera: false, speakerId: "s", muted: true });
+  call.start();
+  await answered(clock);
+  RTCPeerConnection.newest.ontrack({ track: { kind: "audio" } });
+  await settled();
+  assert.deepEqual(devices.asked[0].audio.deviceId, { ideal: "audioinput-1" });
+  assert.equal(devices.asked[0].video, undefined);
+  assert.equal(devices.tracks[0].enabled, false);
+  assert.equal(shown.state.muted, true);
+  assert.equal(audio.sinkId, "s");
+  await call.setCamera(true);
+  assert.equal(devices.asked[1].video.facingMode, "environment");
+});
+
+test("half-duplex holds the microphone while the model is heard, and lets go after the echo", async () => {
+  let voice = 0;
+  const { call, clock, devices, RTCPeerConnection, shown } = await live({
+    sample: (kind) => (kind === "voice" ? voice : 0.1),
+  });
+  RTCPeerConnection.newest.ontrack({ track: { kind: "voice" } });
+  voice = 0.2;
+  await clock.advance(500);
+  assert.equal(devices.tracks[0].enabled, true, "it is off");
+  call.setHalfDuplex(true);
+  await clock.advance(100);
+  assert.equal(devices.tracks[0].enabled, false);
+  assert.equal(shown.state.held, true);
+  voice = 0;
+  await clock.advance(300);
+  assert.equal(devices.tracks[0].enabled, false);
+  await clock.advance(200);
+  assert.equal(devices.tracks[0].enabled, true);
+  voice = 0.2;
+  await clock.advance(100);
+  call.setHalfDuplex(false);
+  assert.equal(devices.tracks[0].enabled, true);
+});
+
+test("once a second there are numbers and a verdict, while the call is live", async () => {
+  const { clock, RTCPeerConnection, told } = await live();
+  RTCPeerConnection.newest.stats = [{ id: "a", type: "remote-inbound-rtp", kind: "audio", fractionLost: 0.3 }];
+  await clock.advance(3_100);
+  assert.deepEqual(told("quality").map(({ code }) => code), ["poor", "poor"]);
+  assert.equal(told("quality")[0].facts.lossUp, 0.3);
+  RTCPeerConnection.newest.become("failed");
+  await clock.advance(3_000);
+  assert.equal(told("quality").length, 2);
+});
+
+test("a voice that the browser holds back is told, and a tap lets it out", async () => {
+  const { audio, call, RTCPeerConnection, told } = await live();
+  audio.refuses = "NotAllowedError";
+  RTCPeerConnection.newest.ontrack({ track: { kind: "audio" } });
+  await settled();
+  audio.refuses = undefined;
+  call.hear();
+  await settled();
+  assert.deepEqual(told("blocked").map(({ blocked }) => blocked), [true, false]);
+});
+
+test("who speaks is told as it changes", async () => {
+  const { says, told } = await live();
+  for (const type of ["user-started-speaking", "user-stopped-speaking", "bot-started-speaking"]) says(type, {});
+  assert.deepEqual(told("turn").map(({ turn }) => turn), ["hearing", "thinking", "speaking"]);
+});
+
+test("offline is said, and a connection that is dead then is lost at once, not when the browser notices", async () => {
+  const { browser, clock, gateway, shown } = await live();
+  browser.window.dispatchEvent(new Event("offline"));
+  assert.match(shown.lines.at(-1), /^Live: this device is offline/);
+  await clock.advance(2_500);
+  assert.equal(shown.state.phase, "reconnecting");
+  const attempts = gateway.asked("PATCH", LOCATION).length;
+  browser.window.dispatchEvent(new Event("online"));
+  await clock.advance(500);
+  await answered(clock);
+  assert.ok(gateway.asked("PATCH", LOCATION).length + gateway.asked("POST", `${LOCATION}/peer`).length > attempts);
+  assert.doesNotMatch(shown.lines.at(-1), /offline/);
+});
+
+test("another network is looked for a way in at once", async () => {
+  const { browser, clock, gateway } = await live();
+  browser.navigator.connection.type = "cellular";
+  browser.navigator.connection.dispatchEvent(new Event("change"));
+  await answered(clock);
+  assert.equal(gateway.asked("PATCH", LOCATION).length, 1);
+});
+
+test("a page that is shown again plays, and looks whether its connection is still alive", async () => {
+  const { audio, browser, clock, RTCPeerConnection, shown } = await live();
+  RTCPeerConnection.newest.ontrack({ track: { kind: "audio" } });
+  const plays = audio.plays;
+  browser.document.dispatchEvent(new Event("visibilitychange"));
+  await clock.advance(2_500);
+  assert.equal(audio.plays, plays + 1);
+  assert.equal(shown.state.phase, "reconnecting");
+});
+
+test("leaving the page keeps the session, and its ticket brings the person back", async () => {
+  const parts = await live();
+  parts.says("user-transcription", { text: "Hello", final: true }, 7);
+  parts.call.setMuted(true);
+  const { ticket } = parts.call;
+  assert.deepEqual(ticket, { location: LOCATION, seq: 7, muted: true, cameraOn: true });
+  parts.call.leave();
+  assert.equal(parts.gateway.asked("DELETE", LOCATION).length, 0);
+  assert.equal(parts.call.ticket, undefined);
+  assertNothingIsLeft(parts);
+
+  const back = made();
+  back.call.prefer({ muted: ticket.muted });
+  back.call.resume(ticket);
+  await answered(back.clock);
+  assert.equal(back.gateway.asked("POST", "/v1/sessions").length, 0);
+  assert.equal(back.gateway.asked("POST", `${LOCATION}/peer`).length, 1);
+  assert.equal(back.WebSocket.newest.url, `wss://gateway.test${LOCATION}/events`);
+  back.says("user-transcription", { text: "Hello", final: true }, 7);
+  back.says("server-message", { type: "state", state: "ended", reason: "An older one." }, 6);
+  back.says("server-message", { type: "notice", text: "Old.", level: "info" }, 5);
+  back.RTCPeerConnection.newest.become("connected");
+  await answered(back.clock);
+  assert.deepEqual(back.shown.captions.map(({ text }) => text), ["Hello"]);
+  assert.deepEqual(back.shown.notices, [], "what was said before is not said again");
+  assert.equal(back.shown.state.phase, "live");
+  assert.equal(back.devices.tracks[0].enabled, false);
+});
+
+test("a session that is gone when the page comes back is said in words", async () => {
+  const parts = made();
+  parts.gateway.answers[`POST ${LOCATION}/peer`] = () => problem(404, "There is no such session.");
+  parts.call.resume({ location: LOCATION, seq: 0, muted: false, cameraOn: true });
+  await answered(parts.clock);
+  assert.match(parts.shown.lines.at(-1), /^Ended: There is no such session/);
+  assertNothingIsLeft(parts);
+});
+
+test("a call that was given to another tab says so", async () => {
+  const parts = await live();
+  parts.call.leave({ moved: true });
+  assert.equal(parts.shown.lines.at(-1), "Ended: The call goes on in another tab.");
+  assert.equal(parts.shown.state.code, "moved");
+  assertNothingIsLeft(parts);
+});
+
+test("what is typed goes to the gateway, also when the socket is not there yet", async () => {
+  const { call, WebSocket } = await live();
+  call.sendText("port 14?");
+  assert.deepEqual(WebSocket.newest.sent, []);
+  WebSocket.newest.accept();
+  const [sent] = WebSocket.newest.sent;
+  assert.deepEqual([sent.label, sent.type, sent.data], ["rtvi-ai", "send-text", { content: "port 14?" }]);
+});
+
+test("a token goes to the event socket as a subprotocol", async () => {
+  const { WebSocket } = await live({ token: "abc" });
+  assert.deepEqual(WebSocket.newest.protocols, ["gateway.v1", "token.abc"]);
+});
+
+test("a browser that cannot make calls is told so", async () => {
+  const parts = made();
+  const call = new Call({ ...parts, browser: parts.browser, RTCPeerConnection: undefined, client: { clientConfig: async () => ({}), iceServers: async () => [] }, wakeLock: { release: () => {} } });
+  await call.start();
+  assert.match(words(call.state), /cannot make calls/);
+  assert.match(call.state.next, /current Chrome/);
+});
+
 test("the model can call a function of the page, and gets its result", async () => {
-  const { says, shown, WebSocket } = await live();
+  const { clock, says, shown, WebSocket } = await live();
   WebSocket.newest.accept();
   const called = (id, name, args) =>
     says("llm-function-call", { function_name: name, tool_call_id: id, args });
   called("f1", "show_note", { text: "port 14" });
   called("f2", "show_note", { text: 14 });
   called("f3", "toString", {});
+  await answered(clock);
   assert.equal(shown.note, "port 14");
-  const [first, second, third] = WebSocket.newest.sent;
+  const [first, second, third] = ["f1", "f2", "f3"].map((id) => WebSocket.newest.sent.find((sent) => sent.id === id));
   assert.deepEqual(first, {
     label: "rtvi-ai",
     type: "llm-function-call-result",
     id: "f1",
     data: { function_name: "show_note", tool_call_id: "f1", arguments: { text: "port 14" }, result: { output: "shown" } },
   });
-  assert.deepEqual(second.data.result, { error: "show_note needs a text." });
+  assert.deepEqual(second.data.result, { error: "show_note failed: a text, please" });
   assert.deepEqual(third.data.result, { error: "This page has no function toString." });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { NO_CAPTIONS, withMessage } from "../../web/js/captions.js";
+import { NO_CAPTIONS, running, withMessage } from "../../web/js/captions.js";
 
 const user = (text, final = false) => ({ type: "user-transcription", data: { text, final } });
 const model = (text, segment) => ({ type: "bot-output", data: { text, segment_id: segment } });
@@ -19,6 +19,23 @@ test("the model's words are appended to the entry of their segment, with the spa
 
 test("an open entry of the user is still replaced after the model began to answer", () => {
   assert.deepEqual(lines(user("Hel"), model("Hi", "turn-1"), user("Hello", true)), ["user: Hello", "model: Hi"]);
+});
+
+test("the model's entry is open until its turn is complete, the next one begins, or it is interrupted", () => {
+  const turn = { type: "server-message", data: { type: "turn", number: 1 } };
+  const states = (...messages) => spoken(...messages).map(({ open, cut }) => [open, cut ?? false]);
+  assert.deepEqual(states(model("a", "turn-1")), [[true, false]]);
+  assert.deepEqual(states(model("a", "turn-1"), turn), [[false, false]]);
+  assert.deepEqual(states(model("a", "turn-1"), model("b", "turn-2")), [[false, false], [true, false]]);
+  const interrupted = states(model("a", "turn-1"), { type: "bot-interrupted", data: {} }, turn);
+  assert.deepEqual(interrupted, [[false, true]]);
+  assert.equal(withMessage(NO_CAPTIONS, { type: "bot-interrupted", data: {} }), NO_CAPTIONS);
+});
+
+test("what was typed is an entry of its own, also in the middle of speech", () => {
+  const typed = { type: "user-llm-text", data: { text: "port 14?" } };
+  const entries = spoken(user("Hel"), typed, user("Hello", true));
+  assert.deepEqual(entries.map(({ text, typed: one }) => [text, one ?? false]), [["Hello", false], ["port 14?", true]]);
 });
 
 test("keys are unique and stay with their entry", () => {
@@ -46,6 +63,9 @@ test("a call of a function is an entry that says how it went", () => {
     data: { function_name: "look_up", tool_call_id: id, ...more },
   });
   assert.deepEqual(lines(call("started", "1")), ["function: look_up …"]);
+  const started = [call("started", "1"), call("started", "2")].reduce(withMessage, NO_CAPTIONS);
+  assert.deepEqual(running(started), ["look_up", "look_up"]);
+  assert.deepEqual(running(withMessage(started, call("stopped", "1", { cancelled: true }))), ["look_up"]);
   assert.deepEqual(
     lines(
       ...["1", "2", "3"].map((id) => call("started", id)),

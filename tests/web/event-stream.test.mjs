@@ -40,6 +40,26 @@ test("after a cut it asks for what it missed and hands each message on once", as
   assert.deepEqual(heard, [1, 2, 3]);
 });
 
+test("what was seen before the page was loaded again is told once more, as past", async () => {
+  const WebSocket = fakeWebSocket();
+  const heard = [];
+  const stream = new EventStream({
+    url: URL,
+    protocols: ["gateway.v1", "token.abc"],
+    seenSeq: 2,
+    WebSocket,
+    clock: new FakeClock(),
+    exists: async () => true,
+    onMessage: ({ type }, isPast) => heard.push([type, isPast]),
+    onOver: () => {},
+  });
+  assert.equal(WebSocket.newest.url, URL, "all that the gateway still has is asked for");
+  assert.deepEqual(WebSocket.newest.protocols, ["gateway.v1", "token.abc"]);
+  for (const [type, seq] of [["a", 1], ["b", 2], ["c", 3], ["answer", undefined]]) WebSocket.newest.say({ type, seq });
+  assert.deepEqual(heard, [["a", true], ["b", true], ["c", false], ["answer", false]]);
+  assert.equal(stream.seq, 3);
+});
+
 test("an answer without a number is handed on and does not move the place", async () => {
   const { clock, WebSocket, heard } = opened();
   WebSocket.newest.say({ type: "a", seq: 4 });

@@ -110,12 +110,13 @@ export class FakeStream {
   getVideoTracks = () => this.tracks.filter(({ kind }) => kind === "video");
 }
 
-/** Devices: `failures` maps "audio" or "video" to the name of the error of asking for it. */
-export class FakeDevices {
+/** Devices, as `navigator.mediaDevices` has them: `failures` maps "audio" or "video" to the name of the error of asking for it. */
+export class FakeDevices extends EventTarget {
   failures = {};
   asked = [];
   tracks = [];
   cameras = 2;
+  facing = true; // whether cameras say which way they look
 
   async getUserMedia(constraints) {
     this.asked.push(constraints);
@@ -123,14 +124,80 @@ export class FakeDevices {
     for (const kind of kinds) {
       if (this.failures[kind]) throw Object.assign(new Error("refused"), { name: this.failures[kind] });
     }
-    const tracks = kinds.map((kind) => new FakeTrack(kind, kind === "video" ? { width: 640, height: 480 } : {}));
+    const tracks = kinds.map((kind) => new FakeTrack(kind, this.#settings(kind, constraints[kind])));
     this.tracks.push(...tracks);
     return new FakeStream(tracks);
   }
 
   async enumerateDevices() {
-    return [{ kind: "audioinput" }, ...Array.from({ length: this.cameras }, () => ({ kind: "videoinput" }))];
+    const named = (kind, count) =>
+      Array.from({ length: count }, (_, index) => ({ kind, deviceId: `${kind}-${index}`, label: `${kind} ${index}` }));
+    return [...named("audioinput", 2), ...named("videoinput", this.cameras), ...named("audiooutput", 1)];
   }
+
+  #settings(kind, { deviceId, facingMode }) {
+    if (kind === "audio") return { deviceId: deviceId?.ideal ?? "audioinput-0" };
+    const id = deviceId?.ideal ?? "videoinput-0";
+    return { width: 640, height: 480, deviceId: id, ...(this.facing && { facingMode: facingMode ?? "user" }) };
+  }
+}
+
+/** What is around a page: `window`, `document` and `navigator`, visible and online. */
+export function fakeBrowser(mediaDevices) {
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const window = Object.assign(new EventTarget(), { isSecureContext: true });
+  const connection = Object.assign(new EventTarget(), { type: "wifi" });
+  return { window, document, navigator: { mediaDevices, connection } };
+}
+
+/** An element that plays: `refuses` is the name of the error of `play()`, if any. */
+export class FakeAudio {
+  srcObject = null;
+  muted = false;
+  sinkId = "";
+  plays = 0;
+  mutes = [];
+  refuses;
+
+  async play() {
+    this.plays += 1;
+    if (this.refuses) throw Object.assign(new Error("refused"), { name: this.refuses });
+  }
+
+  async setSinkId(id) {
+    this.sinkId = id;
+  }
+}
+
+/** Makes an AudioContext class whose analysers deliver `samples`, a function from the track's kind to a sample. */
+export function fakeAudioContext(samples) {
+  return class FakeAudioContext {
+    static made = [];
+    state = "suspended";
+
+    constructor() {
+      FakeAudioContext.made.push(this);
+    }
+
+    async resume() {
+      this.state = "running";
+    }
+
+    async close() {
+      this.state = "closed";
+    }
+
+    createAnalyser() {
+      const analyser = {
+        getFloatTimeDomainData: (target) => target.fill(samples(analyser.kind)),
+      };
+      return analyser;
+    }
+
+    createMediaStreamSource(stream) {
+      return { connect: (analyser) => (analyser.kind = stream.getTracks()[0].kind), disconnect: () => {} };
+    }
+  };
 }
 
 /** Makes an RTCPeerConnection class that keeps its instances in `made`. */
@@ -178,8 +245,11 @@ export function fakePeerConnection() {
       this.restarts += 1;
     }
 
+    stats = [];
+
     async getStats() {
-      return new Map([["t", { type: "transport", bytesReceived: this.bytesReceived }]]);
+      const all = [{ id: "t", type: "transport", bytesReceived: this.bytesReceived }, ...this.stats];
+      return new Map(all.map((one) => [one.id, one]));
     }
 
     async setRemoteDescription(description) {
@@ -234,8 +304,8 @@ export function json(body) {
 }
 
 /** An answer as RFC 9457 has it. */
-export function problem(status, detail, code) {
-  const headers = { "Content-Type": "application/problem+json" };
+export function problem(status, detail, { code, retryAfter } = {}) {
+  const headers = { "Content-Type": "application/problem+json", ...(retryAfter && { "Retry-After": retryAfter }) };
   return new Response(JSON.stringify({ status, detail, code }), { status, headers });
 }
 

@@ -36,11 +36,17 @@ test("voice goes both ways, the picture one way and no larger than the model loo
   const [voice, picture, stream] = [new FakeTrack("audio"), new FakeTrack("video"), {}];
   peer.addVoice(voice, stream);
   peer.addPicture(picture, LIMITS);
-  assert.deepEqual(pc.transceivers[0].init, { direction: "sendrecv", streams: [stream] });
+  assert.deepEqual(pc.transceivers[0].init, {
+    direction: "sendrecv",
+    streams: [stream],
+    sendEncodings: [{ priority: "high", networkPriority: "high" }],
+  });
   assert.equal(pc.transceivers[1].trackOrKind, picture);
   assert.deepEqual(pc.transceivers[1].init, {
     direction: "sendonly",
-    sendEncodings: [{ maxFramerate: 1, maxBitrate: 300_000, scaleResolutionDownBy: 1.25 }],
+    sendEncodings: [
+      { maxFramerate: 1, maxBitrate: 300_000, scaleResolutionDownBy: 1.25, priority: "low", networkPriority: "low" },
+    ],
   });
 });
 
@@ -97,6 +103,43 @@ test("silence for two seconds, a failure, and another network are losses, told o
   hurried.peer.hurry();
   hurried.peer.hurry();
   assert.deepEqual(hurried.lost, [0]);
+});
+
+test("a peer in doubt is lost when nothing comes, and is left alone when something does", async () => {
+  const dead = await connected();
+  dead.peer.doubt();
+  await dead.clock.advance(10_000);
+  assert.deepEqual(dead.lost, [2_000]);
+
+  const alive = await connected();
+  alive.peer.doubt();
+  await alive.clock.advance(200);
+  alive.pc.bytesReceived += 1;
+  await alive.clock.advance(60_000);
+  assert.deepEqual(alive.lost, []);
+  assert.equal(alive.clock.timers.size, 0);
+});
+
+test("a browser that tells bytes of candidate pairs only is understood too", async () => {
+  const { clock, lost, pc, peer } = await connected();
+  pc.bytesReceived = undefined;
+  pc.stats = [{ id: "p", type: "candidate-pair", bytesReceived: 1 }];
+  peer.doubt();
+  await clock.advance(200);
+  pc.stats[0].bytesReceived += 1;
+  await clock.advance(60_000);
+  assert.deepEqual(lost, []);
+});
+
+test("another microphone, or none, takes the place of the first in its section", async () => {
+  const { peer, pc } = await connected();
+  peer.addVoice(undefined, {});
+  assert.equal(pc.transceivers[0].trackOrKind, "audio");
+  const voice = new FakeTrack("audio");
+  await peer.replaceVoice(voice);
+  assert.equal(pc.transceivers[0].sender.track, voice);
+  await peer.replaceVoice(undefined);
+  assert.equal(pc.transceivers[0].sender.track, null);
 });
 
 test("a restart names new credentials, keeps the tracks, and is over when something comes through", async () => {

@@ -16,14 +16,14 @@ PAGE = (WEB / "index.html").read_text(encoding="utf-8")
 NODE_TIMEOUT_S = 60
 
 # What a client of this page, a person or a test, looks for by name.
-BUTTONS = ["Start", "Mute", "Camera", "Flip", "End"]
+BUTTONS = ["Mute", "Camera", "Flip", "Start call", "End"]
 ELEMENTS = {
     "self-view": "video",
     "voice": "audio",
     "captions": "ol",
     "state": "p",
     "last-frame": "img",
-    "last-frame-age": "p",
+    "last-frame-age": "span",
 }
 
 
@@ -76,7 +76,7 @@ def test_every_button_has_its_name() -> None:
     buttons = [(attributes, "".join(text).strip()) for tag, attributes, text in Elements(PAGE).found if tag == "button"]
     names = [name for _, name in buttons]
     assert [name for name in names if name in BUTTONS] == BUTTONS
-    assert all(attributes.get("type") == "button" for attributes, _ in buttons)
+    assert all(attributes.get("type") in ("button", "submit") for attributes, _ in buttons)
     toggles = [name for attributes, name in buttons if "aria-pressed" in attributes]
     assert toggles == ["Mute", "Camera"]
 
@@ -87,13 +87,28 @@ def test_every_element_is_there(identifier: str, tag: str) -> None:
     assert [found for found, attributes, _ in Elements(PAGE).found if attributes.get("id") == identifier] == [tag]
 
 
+def camel_case(identifier: str) -> str:
+    """As elements.js names the element of an id."""
+    return re.sub(r"-(\w)", lambda found: found[1].upper(), identifier)
+
+
 def test_modules_use_elements_that_exist() -> None:
-    """Each element the page's module names has its id in the page."""
-    ids = {attributes["id"] for _, attributes, _ in Elements(PAGE).found if "id" in attributes}
-    source = (WEB / "js" / "page.js").read_text(encoding="utf-8")
-    used = set(re.findall(r"#elements\.(\w+)", source)) | set(re.findall(r'#elements\["([\w-]+)"\]', source))
-    assert used
+    """Each element that a module of the page names has its id in the page."""
+    ids = {camel_case(attributes["id"] or "") for _, attributes, _ in Elements(PAGE).found if "id" in attributes}
+    used = set[str]()
+    for path in (WEB / "js").glob("page*.js"):
+        source = path.read_text(encoding="utf-8")
+        used |= set(re.findall(r"(?:#elements|\be)\.(\w+)", source))
+        for names in re.findall(r"const \{([^}]+)\} = this\.#elements;", source):
+            used |= {name.split(":")[0].strip() for name in names.split(",")}
+    assert {"state", "start", "lastFrame", "eventsFilter"} <= used
     assert used <= ids
+
+
+def test_every_module_is_loaded_at_once() -> None:
+    """The page names all its modules, so that a phone asks for them together and not one after the other."""
+    named = [attributes["href"] for tag, attributes, _ in Elements(PAGE).found if attributes.get("rel") == "modulepreload"]
+    assert sorted(named) == sorted(f"/js/{path.name}" for path in MODULES if path.name != "main.js")
 
 
 @pytest.mark.parametrize("path", sorted(path for path in WEB.rglob("*") if path.is_file()), ids=lambda path: path.name)
@@ -115,10 +130,14 @@ def test_nothing_inline() -> None:
 
 def test_references_of_the_page_exist() -> None:
     """Every file the page asks for is one the gateway can serve."""
-    wanted = [attributes.get("src") or attributes.get("href") for _, attributes, _ in Elements(PAGE).found]
+    elements = Elements(PAGE).found
+    wanted = [attributes.get("src") or attributes.get("href") for tag, attributes, _ in elements if tag != "use"]
     paths = [path for path in wanted if path is not None]
-    assert sorted(paths) == ["/favicon.svg", "/js/main.js", "/style.css"]
+    assert {"/favicon.svg", "/js/main.js", "/style.css"} <= set(paths)
     assert all((WEB / path.removeprefix("/")).is_file() for path in paths)
+    symbols = {attributes["id"] for tag, attributes, _ in elements if tag == "symbol"}
+    drawn = {(attributes["href"] or "").removeprefix("#") for tag, attributes, _ in elements if tag == "use"}
+    assert drawn == symbols
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)

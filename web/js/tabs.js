@@ -33,8 +33,7 @@ export class Tabs {
    * @returns {Promise<string | undefined>} the location of its session
    */
   async look() {
-    this.#say({ type: "who" });
-    await this.#answer(({ type }) => type === "here");
+    await this.#ask({ type: "who" }, ({ type }) => type === "here");
     return this.#holder?.location;
   }
 
@@ -54,8 +53,8 @@ export class Tabs {
    */
   async take() {
     if (!this.#holder) return undefined;
-    this.#say({ type: "give", to: this.#holder.id });
-    const given = await this.#answer(({ type, to }) => type === "given" && to === this.#id);
+    const isMine = ({ type, to }) => type === "given" && to === this.#id;
+    const given = await this.#ask({ type: "give", to: this.#holder.id }, isMine);
     this.#elsewhere(undefined);
     return given?.ticket;
   }
@@ -78,17 +77,19 @@ export class Tabs {
     this.#handlers.onElsewhere(holder !== undefined);
   }
 
-  #answer(isIt) {
-    return new Promise((resolve) => {
-      const done = (message) => {
+  #ask(message, isIt) {
+    const answer = new Promise((resolve) => {
+      const done = (said) => {
         this.#clock.clearTimeout(timer);
         this.#waiting.delete(look);
-        resolve(message);
+        resolve(said);
       };
-      const look = (message) => isIt(message) && done(message);
+      const look = (said) => isIt(said) && done(said);
       const timer = this.#clock.setTimeout(done, ANSWER_MS);
       this.#waiting.add(look);
     });
+    this.#say(message);
+    return answer;
   }
 
   #say(message) {

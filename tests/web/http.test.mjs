@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { GatewayClient } from "../../web/js/gateway-client.js";
+import { GatewayClient } from "../../web/js/http.js";
 import { ANSWER, FakeGateway, problem, RESTARTED } from "./fakes.mjs";
 
 const LOCATION = "/v1/sessions/s1";
@@ -52,6 +52,28 @@ test("a gateway that cannot be reached, or breaks off, is said in words", async 
   await assert.rejects(client.iceServers(), { message: "The gateway cannot be reached.", status: 0 });
 });
 
+test("a refusal carries its code, and when another try makes sense: seconds or a date", async () => {
+  const { gateway, client } = joined();
+  const refused = (after) => problem(429, "Slower.", { code: "rate_limited", retryAfter: after });
+  gateway.answers["POST /v1/sessions"] = () => refused("12");
+  await assert.rejects(client.create("offer"), { code: "rate_limited", retryAfterS: 12 });
+  gateway.answers["POST /v1/sessions"] = () => refused(new Date(Date.now() + 30_000).toUTCString());
+  await assert.rejects(client.create("offer"), ({ retryAfterS }) => retryAfterS > 27 && retryAfterS <= 30);
+  gateway.answers["POST /v1/sessions"] = () => refused("soon");
+  await assert.rejects(client.create("offer"), { retryAfterS: undefined });
+});
+
+test("a token goes into a header of every request, a base before every path", async () => {
+  const gateway = new FakeGateway();
+  const client = new GatewayClient({ fetch: gateway.fetch, base: "https://gateway.test", token: "abc" });
+  await client.clientConfig().catch(() => {});
+  await client.create("offer").catch(() => {});
+  const [config, create] = gateway.requests;
+  assert.equal(config.path, "https://gateway.test/v1/client-config");
+  assert.deepEqual(config.headers, { Authorization: "Bearer abc" });
+  assert.deepEqual(create.headers, { "Content-Type": "application/sdp", Authorization: "Bearer abc" });
+});
+
 test("only a 404 means that a session is gone", async () => {
   const { gateway, client } = joined();
   assert.equal(await client.exists(LOCATION), false);
@@ -61,33 +83,18 @@ test("only a 404 means that a session is gone", async () => {
   assert.equal(await client.exists(LOCATION), true);
 });
 
-test("a token goes with every request in its header, and with a socket beside what it speaks", async () => {
-  const gateway = new FakeGateway();
-  const client = new GatewayClient({ fetch: gateway.fetch, token: "a.b.c" });
-  await client.clientConfig();
-  await client.create("offer");
-  await client.end(LOCATION);
-  for (const { path, headers } of gateway.requests) {
-    assert.equal(headers.Authorization, "Bearer a.b.c");
-    assert.ok(!path.includes("a.b.c"));
-  }
-  assert.equal(gateway.requests.length, 3);
-  assert.deepEqual(client.subprotocols, ["gateway.v1", "token.a.b.c"]);
-  assert.deepEqual(joined().client.subprotocols, ["gateway.v1"]);
-});
-
 test("what is wrong with an invitation is told to whoever was sent it", async () => {
   for (const [code, words] of [
-    ["token_missing", /open the link you were given/],
-    ["token_invalid", /open the whole link/],
-    ["token_expired", /has expired: ask for a new link/],
-    ["token_used", /has been used: ask for a new link/],
+    ["token_missing", /need an invitation/],
+    ["token_invalid", /not valid here/],
+    ["token_expired", /has expired/],
+    ["token_used", /has been used/],
     ["wrong_origin", /for another site/],
     ["wrong_profile", /another assistant/],
     ["another", /for whoever makes tokens/],
   ]) {
     const { gateway, client } = joined();
-    gateway.answers["GET /v1/client-config"] = () => problem(401, "A sentence for whoever makes tokens.", code);
+    gateway.answers["GET /v1/client-config"] = () => problem(401, "A sentence for whoever makes tokens.", { code });
     await assert.rejects(client.clientConfig(), ({ message, code: told }) => words.test(message) && told === code);
   }
 });
