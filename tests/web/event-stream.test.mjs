@@ -86,12 +86,23 @@ test("the waits grow with each refusal and start again after a success", async (
   assert.equal(WebSocket.opened.length, 5);
 });
 
-test("a regular close is the end of the session", async () => {
-  const { clock, WebSocket, heard } = opened();
+test("a regular close of a session that is gone is its end", async () => {
+  const { clock, session, WebSocket, heard } = opened();
+  session.exists = false;
+  WebSocket.newest.onopen();
   WebSocket.newest.onclose({ code: 1000 });
   await clock.advance(60_000);
   assert.deepEqual(heard, ["over"]);
   assert.equal(WebSocket.opened.length, 1);
+});
+
+test("a regular close of a session that is still there is a cut", async () => {
+  const { clock, WebSocket, heard } = opened();
+  WebSocket.newest.onopen();
+  WebSocket.newest.onclose({ code: 1000 });
+  await clock.advance(500);
+  assert.deepEqual(heard, []);
+  assert.equal(WebSocket.opened.length, 2);
 });
 
 test("a refused socket of a session that is gone is the end", async () => {

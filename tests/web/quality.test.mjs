@@ -35,6 +35,16 @@ test("numbers are of the time between two reports", () => {
   });
 });
 
+test("sound that was made up counts only while the model speaks: in silence nothing is sent", () => {
+  const concealed = (received) => {
+    const [before, now] = [report(), report({ received })];
+    now.find(({ id }) => id === "i").concealedSamples = 4_800;
+    return read(now, 1_000, read(before, 0).reading).facts.concealed;
+  };
+  assert.equal(concealed(50), 0.1);
+  assert.equal(concealed(20), undefined);
+});
+
 test("a relay is named with the protocol by which it is reached", () => {
   const { path } = read(report({ relay: true }), 0).facts;
   assert.deepEqual(path, { local: "relay", remote: "host", protocol: "tls", isRelay: true });

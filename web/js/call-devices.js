@@ -190,8 +190,8 @@ export class CallDevices {
     } catch (problem) {
       this.#notice("camera", `${problem.message} ${nextStep(problem)}`, "warning");
     }
-    await this.#cameraChanged();
     this.#isChanging = false;
+    await this.#cameraChanged();
   }
 
   async #cameraChanged() {
@@ -199,8 +199,8 @@ export class CallDevices {
     this.#camera = this.camera !== undefined;
     const { cameras } = await this.tellDevices();
     if (this.#closed) return;
-    this.#handlers.report({ type: "camera", on: this.#camera, cameraCount: cameras.length });
     await this.#handlers.onPictureTrack(this.camera);
+    this.#handlers.report({ type: "camera", on: this.camera !== undefined, cameraCount: cameras.length });
   }
 
   async #changeMicrophone(change) {

@@ -88,7 +88,8 @@ export class EventStream {
 
   async #cut(code, wasOpen) {
     if (this.#closed) return;
-    const over = code === OVER || (!wasOpen && !(await this.#dependencies.exists()));
+    // 1000 alone is not believed: Firefox says it to a page that is being left, whose session goes on.
+    const over = (code === OVER || !wasOpen) && !(await this.#dependencies.exists());
     if (this.#closed) return;
     if (over) {
       this.#closed = true;

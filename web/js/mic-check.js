@@ -16,7 +16,7 @@ const REMEMBERED_MS = 4_000; // a pause between sentences
 
 /** @type {Record<MicCode, string>} */
 const WORDS = {
-  unknown: "Tap the page once to see your microphone's level.",
+  unknown: "The level cannot be shown yet: tap the page once.",
   muted: "You are muted.",
   nothing: "Nothing comes from this microphone: look for a switch on it, or choose another one.",
   waiting: "Say something: the bar should move.",

@@ -9,7 +9,7 @@
  * @property {number | undefined} lossDown share of the model's voice that did not come, 0 to 1
  * @property {number | undefined} lossUp share of what was sent that did not arrive, 0 to 1
  * @property {number | undefined} jitterMs of the model's voice
- * @property {number | undefined} concealed share of the voice that had to be made up, 0 to 1
+ * @property {number | undefined} concealed share of the voice that had to be made up, 0 to 1, while the model speaks
  * @property {number | undefined} downBps
  * @property {number | undefined} upBps
  * @property {number | undefined} cameraFps pictures sent a second
@@ -22,6 +22,8 @@
  * @property {number} atMs
  * @property {object} counts
  */
+
+const VOICE_PACKETS_PER_S = 50; // the gateway's packets carry 20 ms
 
 /**
  * The facts between two reports.
@@ -50,6 +52,8 @@ export function read(report, atMs, before) {
   const rose = (name) => risen(counts[name], before?.counts[name]);
   const roundTripS = pair?.currentRoundTripTime ?? arrived[0].roundTripTime;
   const cameraFps = perSecond(rose("frames"), seconds);
+  // Where the model is silent nothing is sent, and browsers count that as sound they had to make up.
+  const isSpeaking = sum(rose("received"), rose("lost")) >= 0.9 * VOICE_PACKETS_PER_S * seconds;
   return {
     reading: { atMs, counts },
     facts: {
@@ -58,7 +62,7 @@ export function read(report, atMs, before) {
       lossDown: share(rose("lost"), sum(rose("lost"), rose("received"))),
       lossUp: largest(arrived.map(({ fractionLost }) => fractionLost)),
       jitterMs: scaled(voice.jitter, 1000),
-      concealed: share(rose("concealed"), rose("samples")),
+      concealed: isSpeaking ? share(rose("concealed"), rose("samples")) : undefined,
       downBps: perSecond(scaled(rose("bytesDown"), 8), seconds),
       upBps: perSecond(scaled(rose("bytesUp"), 8), seconds),
       cameraFps,
