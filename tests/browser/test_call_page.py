@@ -178,7 +178,7 @@ async def details(page: Page) -> None:
     await expect(page.locator("#fact-link")).to_have_text("1st, fresh")
     assert await accessible(page) == []
     assert await laid_out(page) == []
-    await page.get_by_label("Show").select_option("speech")
+    await page.get_by_label("Show", exact=True).select_option("speech")
     kinds = await page.locator("#events li").evaluate_all("(all) => [...new Set(all.map((one) => one.dataset.kind))]")
     assert kinds == ["speech"]
     async with page.expect_download() as saved:

@@ -492,7 +492,7 @@ test("choices made before are used", async () => {
   await answered(clock);
   RTCPeerConnection.newest.ontrack({ track: { kind: "audio" } });
   await settled();
-  assert.deepEqual(devices.asked[0].audio.deviceId, { ideal: "audioinput-1" });
+  assert.deepEqual(devices.asked[0].audio.deviceId, { exact: "audioinput-1" });
   assert.equal(devices.asked[0].video, undefined);
   assert.equal(devices.tracks[0].enabled, false);
   assert.equal(shown.state.muted, true);

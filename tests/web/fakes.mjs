@@ -122,7 +122,8 @@ export class FakeDevices extends EventTarget {
     this.asked.push(constraints);
     const kinds = ["audio", "video"].filter((kind) => constraints[kind]);
     for (const kind of kinds) {
-      if (this.failures[kind]) throw Object.assign(new Error("refused"), { name: this.failures[kind] });
+      const name = constraints[kind].deviceId?.exact === "gone" ? "OverconstrainedError" : this.failures[kind];
+      if (name) throw Object.assign(new Error("refused"), { name });
     }
     const tracks = kinds.map((kind) => new FakeTrack(kind, this.#settings(kind, constraints[kind])));
     this.tracks.push(...tracks);
@@ -136,8 +137,8 @@ export class FakeDevices extends EventTarget {
   }
 
   #settings(kind, { deviceId, facingMode }) {
-    if (kind === "audio") return { deviceId: deviceId?.ideal ?? "audioinput-0" };
-    const id = deviceId?.ideal ?? "videoinput-0";
+    if (kind === "audio") return { deviceId: deviceId?.exact ?? "audioinput-0" };
+    const id = deviceId?.exact ?? "videoinput-0";
     return { width: 640, height: 480, deviceId: id, ...(this.facing && { facingMode: facingMode ?? "user" }) };
   }
 }

@@ -103,9 +103,9 @@ test("cameras that do not say which way they look are taken in turn", async () =
   devices.facing = false;
   await media.open(BOTH);
   await media.flipCamera();
-  assert.deepEqual(devices.asked[1].video.deviceId, { ideal: "videoinput-1" });
+  assert.deepEqual(devices.asked[1].video.deviceId, { exact: "videoinput-1" });
   await media.flipCamera();
-  assert.deepEqual(devices.asked[2].video.deviceId, { ideal: "videoinput-0" });
+  assert.deepEqual(devices.asked[2].video.deviceId, { exact: "videoinput-0" });
 });
 
 test("when the other camera cannot be opened the one before comes back, and the failure is told", async () => {
@@ -127,10 +127,18 @@ test("a chosen microphone and camera are asked for by their id, the old one stop
   const before = media.microphone;
   await media.chooseMicrophone("audioinput-1");
   assert.equal(before.isStopped, true);
-  assert.deepEqual(devices.asked[1].audio.deviceId, { ideal: "audioinput-1" });
+  assert.deepEqual(devices.asked[1].audio.deviceId, { exact: "audioinput-1" });
   await media.chooseCamera("videoinput-1");
-  assert.deepEqual(devices.asked[2].video.deviceId, { ideal: "videoinput-1" });
+  assert.deepEqual(devices.asked[2].video.deviceId, { exact: "videoinput-1" });
   assert.deepEqual((await media.inventory()).microphones[1], { id: "audioinput-1", label: "audioinput 1" });
+});
+
+test("a device that was chosen another day and is gone gives way to the system's own", async () => {
+  const { media } = used();
+  Object.assign(media, { microphoneId: "gone", cameraId: "gone" });
+  assert.equal(await media.open(BOTH), undefined);
+  assert.equal(media.microphone.getSettings().deviceId, "audioinput-0");
+  assert.equal(media.camera.getSettings().deviceId, "videoinput-0");
 });
 
 test("a device that stops by itself is told, one that was stopped is not", async () => {

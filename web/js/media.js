@@ -102,15 +102,15 @@ export class Media {
     const needsCamera = camera && !this.camera;
     if (this.microphone) return needsCamera ? this.#withoutThrowing(() => this.startCamera()) : undefined;
     if (!needsCamera) {
-      this.#useMicrophone(await this.#get({ audio: this.#sound() }, "microphone"));
+      this.#useMicrophone(await this.#get("microphone"));
       return undefined;
     }
     let both;
     try {
-      both = await this.#devices.getUserMedia({ audio: this.#sound(), video: this.#picture() });
+      both = await this.#ask(() => ({ audio: this.#sound(), video: this.#picture() }));
     } catch (error) {
       // The error does not say which device it is about. When the microphone opens alone, it was the camera.
-      this.#useMicrophone(await this.#get({ audio: this.#sound() }, "microphone"));
+      this.#useMicrophone(await this.#get("microphone"));
       return deviceProblem(error.name, "camera");
     }
     this.#useMicrophone(both.getAudioTracks()[0]);
@@ -142,7 +142,7 @@ export class Media {
     this.#forget(this.microphone);
     this.microphone?.stop();
     this.microphone = undefined;
-    this.#useMicrophone(await this.#get({ audio: this.#sound() }, "microphone"));
+    this.#useMicrophone(await this.#get("microphone"));
   }
 
   /** Another camera, by its id. */
@@ -168,7 +168,7 @@ export class Media {
 
   /** Open the camera again. */
   async startCamera() {
-    this.#useCamera(await this.#get({ video: this.#picture() }, "camera"));
+    this.#useCamera(await this.#get("camera"));
   }
 
   /** Stop the camera; its light goes off. */
@@ -188,11 +188,11 @@ export class Media {
   }
 
   #sound() {
-    return this.microphoneId ? { ...MICROPHONE, deviceId: { ideal: this.microphoneId } } : MICROPHONE;
+    return this.microphoneId ? { ...MICROPHONE, deviceId: { exact: this.microphoneId } } : MICROPHONE;
   }
 
   #picture() {
-    if (this.cameraId) return { ...PICTURE, deviceId: { ideal: this.cameraId } };
+    if (this.cameraId) return { ...PICTURE, deviceId: { exact: this.cameraId } };
     return { ...PICTURE, facingMode: this.facing };
   }
 
@@ -216,11 +216,23 @@ export class Media {
     return undefined;
   }
 
-  async #get(constraints, device) {
+  async #get(device) {
     try {
-      return (await this.#devices.getUserMedia(constraints)).getTracks()[0];
+      const stream = await this.#ask(() => (device === "camera" ? { video: this.#picture() } : { audio: this.#sound() }));
+      return stream.getTracks()[0];
     } catch (error) {
       throw deviceProblem(error.name, device);
+    }
+  }
+
+  /** Ask for what is wished now; when a device that was chosen before is not there any more, for the system's own. */
+  async #ask(wished) {
+    try {
+      return await this.#devices.getUserMedia(wished());
+    } catch (error) {
+      if (error.name !== "OverconstrainedError" || !(this.microphoneId || this.cameraId)) throw error;
+      this.microphoneId = this.cameraId = undefined;
+      return this.#devices.getUserMedia(wished());
     }
   }
 
