@@ -46,7 +46,8 @@ LAYOUT = """() => {
     e.scrollIntoView({ block: "nearest" });
     const { left, right, top, bottom, width, height } = e.getBoundingClientRect();
     if (left < -0.5 || right > innerWidth + 0.5) found.push(`${name(e)} is cut at the side`);
-    if (e.scrollWidth > e.clientWidth + 1 && !e.matches("input, select")) found.push(`${name(e)} is wider than its box`);
+    const isWide = e.scrollWidth > e.clientWidth + 1 && !e.matches("input, select");
+    if (isWide) found.push(`${name(e)} is wider than its box`);
     if (!e.matches("button, select, input")) continue;
     const target = e.type === "checkbox" ? e.closest("p").getBoundingClientRect() : { width, height };
     if (target.height < 44 || target.width < 44) found.push(`${name(e)} is ${target.width}×${target.height}`);
@@ -59,19 +60,9 @@ LAYOUT = """() => {
 
 @asynccontextmanager
 async def chromium(directory: Path, *more: str, scene: bool = False) -> AsyncIterator[Browser]:
-    """Debian's Chromium with a microphone into which a question is asked every few seconds, and two cameras, or (for the
-    eye) one with a scene. Nothing is allowed that a context does not allow."""
-    directory.mkdir(parents=True, exist_ok=True)
-    microphone, camera = directory / "microphone.wav", directory / "camera.mjpeg"
-    spoken = resample(read_wav(CORPUS / "speech/question.wav", 16_000), 16_000, MICROPHONE_HZ)
-    line = np.concatenate((np.zeros(MICROPHONE_HZ), spoken, np.zeros(MICROPHONE_HZ * 7)))
-    wavfile.write(microphone, MICROPHONE_HZ, (line * 32767).astype(np.int16))
-    devices = [f"--use-file-for-fake-audio-capture={microphone}"]
-    if scene:
-        write_camera(camera)
-        devices += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
-    else:
-        devices += ["--use-fake-device-for-media-stream=device-count=2"]
+    """Debian's Chromium with a microphone into which a question is asked every few seconds, and two cameras, or (for
+    the eye) one with a scene. Nothing is allowed that a context does not allow."""
+    devices = fake_devices(directory, scene=scene)
     arguments = [argument for argument in CHROMIUM if not argument.startswith("--use-fake")]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -79,6 +70,20 @@ async def chromium(directory: Path, *more: str, scene: bool = False) -> AsyncIte
         )
         yield browser
         await browser.close()
+
+
+def fake_devices(directory: Path, *, scene: bool) -> list[str]:
+    """Options of Chromium, and the files that they name."""
+    directory.mkdir(parents=True, exist_ok=True)
+    microphone, camera = directory / "microphone.wav", directory / "camera.mjpeg"
+    spoken = resample(read_wav(CORPUS / "speech/question.wav", 16_000), 16_000, MICROPHONE_HZ)
+    line = np.concatenate((np.zeros(MICROPHONE_HZ), spoken, np.zeros(MICROPHONE_HZ * 7)))
+    wavfile.write(microphone, MICROPHONE_HZ, (line * 32767).astype(np.int16))
+    sound = f"--use-file-for-fake-audio-capture={microphone}"
+    if not scene:
+        return [sound, "--use-fake-device-for-media-stream=device-count=2"]
+    write_camera(camera)
+    return [sound, "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
 
 
 async def phone(browser: Browser, **options: Any) -> BrowserContext:

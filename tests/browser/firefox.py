@@ -95,13 +95,6 @@ class Firefox:
         keys = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
         await self._act({"type": "key", "id": "keyboard", "actions": keys})
 
-    async def screenshot(self, path: Path) -> None:
-        """What can be seen, as a PNG."""
-        import base64
-
-        taken = await self._send("browsingContext.captureScreenshot", context=self._context)
-        path.write_bytes(base64.b64decode(taken["data"]))
-
     async def _act(self, source: dict[str, Any]) -> None:
         await self._send("input.performActions", context=self._context, actions=[source])
 
@@ -136,9 +129,7 @@ class Firefox:
 async def firefox(directory: Path, **preferences: bool | int | str) -> AsyncIterator[Firefox]:
     """Firefox without a window, with a profile in this directory."""
     program = require("firefox-esr", "apt-get install firefox-esr")
-    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in (PREFERENCES | preferences).items()]
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "user.js").write_text("\n".join(lines), encoding="utf-8")
+    write_profile(directory, PREFERENCES | preferences)
     process = await asyncio.create_subprocess_exec(
         *[program, "--headless", "--no-remote", "--profile", str(directory), "--remote-debugging-port", "0"],
         stdout=asyncio.subprocess.DEVNULL,
@@ -150,7 +141,8 @@ async def firefox(directory: Path, **preferences: bool | int | str) -> AsyncIter
             while not (found := READY.search(line := await process.stderr.readline())):
                 assert line, "Firefox ended before it was ready"
         draining = asyncio.create_task(process.stderr.read())
-        async with aiohttp.ClientSession() as http, http.ws_connect(f"{found[1].decode()}/session", max_msg_size=0) as socket:
+        url = f"{found[1].decode()}/session"
+        async with aiohttp.ClientSession() as http, http.ws_connect(url, max_msg_size=0) as socket:
             driven = Firefox(socket)
             listening = asyncio.create_task(driven.listen())
             await driven.begin()
@@ -160,3 +152,10 @@ async def firefox(directory: Path, **preferences: bool | int | str) -> AsyncIter
     finally:
         process.terminate()
         await process.wait()
+
+
+def write_profile(directory: Path, preferences: dict[str, bool | int | str]) -> None:
+    """A profile with these preferences."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items()]
+    (directory / "user.js").write_text("\n".join(lines), encoding="utf-8")

@@ -258,7 +258,8 @@ async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs
     await state(page, "live")
     whisper.say("server-message", type="limits", left_s=600, video=True)
     whisper.say("server-message", type="notice", code="video_paused", text="No pictures for now.", level="warning")
-    whisper.say("server-message", type="notice", code="link_lost", text="The model is being called again.", level="error")
+    lost = "The model is being called again."
+    whisper.say("server-message", type="notice", code="link_lost", text=lost, level="error")
     whisper.say("llm-function-call-started", function_name="lookup_serial", tool_call_id="1")
     await expect(page.locator("#time-left")).to_contain_text("left")
     await expect(page.locator("#time-left")).to_contain_text("9:5")
@@ -270,13 +271,13 @@ async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs
     whisper.say("llm-function-call-stopped", function_name="lookup_serial", tool_call_id="1", cancelled=False)
     await expect(page.locator("#video-paused")).to_be_hidden()
     await expect(page.locator("#function")).to_be_hidden()
-    lost = page.locator("#notices p", has_text="called again")
-    await lost.get_by_role("button", name="Dismiss").tap()
-    await expect(lost).to_have_count(0)
+    notice = page.locator("#notices p", has_text=lost)
+    await notice.get_by_role("button", name="Dismiss").tap()
+    await expect(notice).to_have_count(0)
     await end(page)
 
 
-async def test_half_duplex_holds_the_microphone_while_the_model_speaks(context: BrowserContext, programs: tuple) -> None:
+async def test_half_duplex_waits_while_the_model_speaks(context: BrowserContext, programs: tuple) -> None:
     """Chosen with its price in words; then the microphone waits for the voice that is really heard."""
     page = await live(context, programs[0])
     await page.get_by_role("button", name="Details").tap()
@@ -324,8 +325,8 @@ async def test_refusals_are_sentences_with_a_next_step(chrome: Browser, programs
     kind = "application/problem+json"
     await page.route("**/v1/sessions", lambda route: route.fulfill(status=401, content_type=kind, body=body))
     await start.tap()
-    await expect(page.locator("#state")).to_have_text("Ended: Your link has expired.")
-    await expect(page.locator("#next")).to_have_text("Ask for a new link to this page.")
+    await expect(page.locator("#state")).to_have_text("Ended: Your invitation has expired.")
+    await expect(page.locator("#next")).to_have_text("Ask for a new link.")
     await page.unroute("**/v1/sessions")
     await page.route("**/v1/sessions", lambda route: route.abort())
     await start.tap()

@@ -43,7 +43,7 @@ async def test_an_invitation_opens_a_call_and_leaves_no_trace_of_its_token(brows
 
         stranger = await context.new_page()  # another tab, which was not given the link
         await stranger.goto(link)
-        await expect(stranger.get_by_text(re.compile("open the link you were given")).first).to_be_visible()
+        await expect(stranger.get_by_text(re.compile("Open the link you were given")).first).to_be_visible()
         await context.close()
         assert gateway.stop() == 0
         assert token not in gateway.log

@@ -107,7 +107,8 @@ def test_modules_use_elements_that_exist() -> None:
 
 def test_every_module_is_loaded_at_once() -> None:
     """The page names all its modules, so that a phone asks for them together and not one after the other."""
-    named = [attributes["href"] for tag, attributes, _ in Elements(PAGE).found if attributes.get("rel") == "modulepreload"]
+    elements = Elements(PAGE).found
+    named = [attributes["href"] for _, attributes, _ in elements if attributes.get("rel") == "modulepreload"]
     assert sorted(named) == sorted(f"/js/{path.name}" for path in MODULES if path.name != "main.js")
 
 
