@@ -143,6 +143,21 @@ async def test_the_pages_come_with_strict_headers(client: TestClient) -> None:
     assert (await client.get("/js/main.js")).content_type == "text/javascript"
 
 
+async def test_the_pages_are_sent_compressed_and_only_when_they_changed(client: TestClient) -> None:
+    """Gzip for whoever takes it, the file as it is for the others, and 304 for a tag that still fits."""
+    plain = await client.get("/style.css", headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    zipped = await client.get("/style.css", headers={"Accept-Encoding": "gzip"})
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert int(zipped.headers["Content-Length"]) < int(plain.headers["Content-Length"]) / 2
+    assert await zipped.read() == await plain.read(), "the client unpacks"
+    tag = plain.headers["ETag"]
+    same = await client.get("/style.css", headers={"If-None-Match": f'W/"other", {tag}'})
+    assert (same.status, await same.read()) == (304, b"")
+    assert "default-src 'self'" in same.headers["Content-Security-Policy"]
+    assert (await client.get("/style.css", headers={"If-None-Match": '"other"'})).status == 200
+
+
 async def test_a_client_that_comes_back_misses_nothing(client: TestClient) -> None:
     """The ring is replayed from where the client was; a seq that is none is refused."""
     async with Caller(client) as caller:
