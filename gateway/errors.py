@@ -11,6 +11,7 @@
     │   │   └── WrongOrigin, WrongProfile
     │   ├── BadOffer           400  the body is not an SDP offer
     │   ├── UnsupportedOffer   422  a readable offer that asks for what the gateway does not do
+    │   ├── TooManySections    422  an offer with more media sections than are read
     │   ├── UnsupportedMediaType 415
     │   ├── PayloadTooLarge    413
     │   ├── BodyTimeout        408
@@ -18,7 +19,15 @@
     │   ├── SessionNotFound    404
     │   ├── PeerGone           409  the session is there, its WebRTC leg is not
     │   ├── KeysUnavailable    503  the keys to check tokens with cannot be had
-    │   └── TooManySessions    503  come back later
+    │   ├── BudgetSpent        403  what a token may use is used up
+    │   └── LimitReached       come back later
+    │       ├── TooManyRequests           429  of this address, or of this subject
+    │       ├── TooManySessionsOfSubject  429
+    │       ├── TooManyPeers              429  of one session, too soon after each other
+    │       ├── TooManyCandidates         429  of one session
+    │       ├── TooManySetups             503  of all, at this moment
+    │       ├── TooManySessions           503  all places are taken
+    │       └── Overloaded                503  the machine has enough to do
     └── UpstreamError          the Gemini leg
         ├── UpstreamAuth       the key, token or permission is refused; trying again cannot help
         ├── UpstreamRefused    Gemini refused our setup or model; trying again unchanged cannot help
@@ -42,6 +51,11 @@ class GatewayError(Exception):
     code: ClassVar[str] = "internal"
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    is_limit: ClassVar[bool] = False  # a limit of the gateway was met, which operators want to see counted
+
+    def __init__(self, message: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s  # when it makes sense to try again, where that is known
 
     @property
     def user_message(self) -> str:
@@ -157,6 +171,14 @@ class UnsupportedOffer(ClientError):
     http_status = 422
 
 
+class TooManySections(ClientError):
+    """The offer has more media sections than any browser makes."""
+
+    code = "too_many_sections"
+    http_status = 422
+    is_limit = True
+
+
 class UnsupportedMediaType(ClientError):
     """The content type is not one this resource takes."""
 
@@ -169,6 +191,7 @@ class PayloadTooLarge(ClientError):
 
     code = "payload_too_large"
     http_status = 413
+    is_limit = True
 
 
 class SessionNotFound(ClientError):
@@ -185,12 +208,65 @@ class PeerGone(ClientError):
     http_status = 409
 
 
-class TooManySessions(ClientError):
+class BudgetSpent(ClientError):
+    """What the bearer's token may use of the model is used up."""
+
+    code = "budget_spent"
+    http_status = 403
+    is_limit = True
+
+
+class LimitReached(ClientError):
+    """More than the caller's share, or more than the gateway can do at the moment; raise a subclass."""
+
+    http_status = 429
+    retryable = True
+    is_limit = True
+
+
+class TooManyRequests(LimitReached):
+    """An address or a subject asks more often than it may."""
+
+    code = "too_many_requests"
+
+
+class TooManySessionsOfSubject(LimitReached):
+    """A subject has as many sessions as it may have."""
+
+    code = "too_many_sessions_of_subject"
+
+
+class TooManyPeers(LimitReached):
+    """A session is given new WebRTC connections faster than anyone changes networks."""
+
+    code = "too_many_peers"
+
+
+class TooManyCandidates(LimitReached):
+    """A session is given more ICE candidates than any device has."""
+
+    code = "too_many_candidates"
+
+
+class TooManySetups(LimitReached):
+    """As many sessions are being set up as can be at once."""
+
+    code = "too_many_setups"
+    http_status = 503
+
+
+class TooManySessions(LimitReached):
     """The gateway is full, or is going down."""
 
     code = "too_many_sessions"
     http_status = 503
-    retryable = True
+
+
+class Overloaded(LimitReached):
+    """The machine has enough to do with the calls it has."""
+
+    code = "overloaded"
+    http_status = 503
 
 
 class UpstreamError(GatewayError):

@@ -41,6 +41,11 @@ class EndReason(StrEnum):
     USER = "user"
     NEVER_CONNECTED = "never_connected"
     GRACE_OVER = "grace_over"
+    TIME_UP = "time_up"
+    IDLE = "idle"
+    TOKEN_BUDGET = "token_budget"
+    FRAME_BUDGET = "frame_budget"
+    TOO_MUCH_MEDIA = "too_much_media"
     UPSTREAM = "upstream"
     SHUTDOWN = "shutdown"
     INTERNAL = "internal"
@@ -55,6 +60,11 @@ _WORDS = {
     EndReason.USER: "You ended the call.",
     EndReason.NEVER_CONNECTED: "No media arrived from your browser: a firewall may be blocking UDP.",
     EndReason.GRACE_OVER: "Your connection was gone for too long, so the call was ended.",
+    EndReason.TIME_UP: "The time for this call is up.",
+    EndReason.IDLE: "Nobody said anything for a long time, so the call was ended.",
+    EndReason.TOKEN_BUDGET: "What this call may use of the model is used up.",
+    EndReason.FRAME_BUDGET: "The pictures this call may show are used up.",
+    EndReason.TOO_MUCH_MEDIA: "Your device sent far more than a call may, so the call was ended.",
     EndReason.UPSTREAM: "The model cannot be reached any more.",
     EndReason.SHUTDOWN: "The gateway is shutting down.",
     EndReason.INTERNAL: "Something went wrong inside the gateway; the operator's log has the details.",

@@ -21,6 +21,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from gateway.settings_limits import LimitSettings
+
 PREFIX = "GATEWAY_"
 
 Upstreams = Literal["auto", "gemini", "vertex", "simulator"]
@@ -34,6 +36,7 @@ COMMA_SEPARATED = (
     "turn_urls",
     "udp_networks",
     "udp_advertised",
+    "trusted_proxies",
 )
 
 
@@ -65,7 +68,7 @@ def _secret(*env_names: str, description: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(*env_names), description=description)
 
 
-class Settings(BaseSettings):
+class Settings(LimitSettings, BaseSettings):
     """The effective settings. Attribute `port` is read from `GATEWAY_PORT`, and so on."""
 
     model_config = SettingsConfigDict(
@@ -121,7 +124,6 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins whose pages may call the gateway, comma-separated; its own pages always may."
     )
-    max_sessions: int = Field(100, ge=1, description="Sessions at once; one more is answered 503.")
 
     # The model
     upstream: Upstreams = Field(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.settings import Settings, env_names, secret_fields
+from gateway.settings_limits import LimitSettings
 from gateway.settings_sources import CONFIG_VARIABLE
 
 BEGIN = "<!-- settings: made by `make docs`, do not edit -->"
@@ -19,9 +20,11 @@ END = "<!-- /settings -->"
 
 
 def render() -> str:
-    """The Markdown table, one row a setting, in the order of the code."""
+    """The Markdown table, one row a setting, in the order of the code; the limits come last."""
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
+    fields = Settings.model_fields
+    for name in sorted(fields, key=lambda name: name in LimitSettings.model_fields):  # limits last
+        field = fields[name]
         names = [f"`{env_name}`" for env_name in env_names(name)]
         if name in secret_fields():
             names.append(f"`{env_names(name)[0]}_FILE`")

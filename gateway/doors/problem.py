@@ -7,12 +7,14 @@ Owns the turning of every exception into a response, in one place. It must not k
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.errors import Forbidden, GatewayError, TokenMissing, Unauthorized
+from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +42,24 @@ def problem(status: int, detail: str, code: str) -> web.Response:
     return web.json_response(body, status=status, content_type=CONTENT_TYPE)
 
 
+def refusal(error: GatewayError) -> web.Response:
+    """An error as a response; a limit that was met is counted."""
+    if error.is_limit:
+        metrics.LIMITS_REACHED.labels(error.code).inc()
+    response = problem(error.http_status, error.user_message, error.code)
+    if error.retryable:
+        after_s = RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
+        response.headers["Retry-After"] = str(max(1, math.ceil(after_s)))
+    return response
+
+
 @web.middleware
 async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer what a handler raises."""
     try:
         return await handler(request)
     except GatewayError as error:
-        response = problem(error.http_status, error.user_message, error.code)
-        if error.retryable:
-            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        response = refusal(error)
         if isinstance(error, (Unauthorized, Forbidden)):
             response.headers["WWW-Authenticate"] = CHALLENGE + _complaint(error)
         if not request.content.is_eof():

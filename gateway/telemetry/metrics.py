@@ -14,6 +14,13 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 SESSIONS = Gauge("gateway_sessions", "Sessions at the moment.", registry=REGISTRY)
 SESSIONS_ENDED = Counter("gateway_sessions_ended", "Sessions that ended.", ["reason"], registry=REGISTRY)
+LIMITS_REACHED = Counter(
+    "gateway_limits_reached", "What was more than is allowed, by the code of the limit.", ["limit"], registry=REGISTRY
+)
+LOAD = Gauge("gateway_load", "How busy the process is, as `guard.admission` sees it.", ["measure"], registry=REGISTRY)
+LOAD_LEVEL = Gauge(
+    "gateway_load_level", "What is shed: 0 nothing, 1 some video, 2 all video, 3 new calls too.", registry=REGISTRY
+)
 LINKS_OPENED = Counter("gateway_links_opened", "Connections to the model.", ["how"], registry=REGISTRY)
 LINKS_ENDED = Counter("gateway_links_ended", "Connections that ended unasked.", ["code"], registry=REGISTRY)
 LINKS_CHANGED = Counter(

@@ -1,0 +1,106 @@
+"""What a bearer may spend of the model: tokens and frames.
+
+Owns the counts and what has to be told of them. It must not know sessions, links or the wire.
+**Invariant: sessions of one token spend from one purse, which is kept while the token is valid (of the newest
+`PURSES_MAX` tokens); each warning is made once a session.**
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.guard.claims import Claims
+
+What = Literal["tokens", "frames"]
+
+LOW_SHARE = 0.9  # of a budget, from which its end is near
+PURSES_MAX = 10_000  # 3 MB; tokens live for minutes, so that so many at once mean thousands of calls
+
+
+@dataclass(slots=True)
+class Purse:
+    """What was spent with one token."""
+
+    tokens: int = 0
+    frames: int = 0
+
+
+class Purses:
+    """The purses of all tokens of a process."""
+
+    def __init__(self) -> None:
+        self._purses: OrderedDict[str, tuple[Purse, float | None]] = OrderedDict()
+
+    def of(self, claims: Claims, now: float) -> Purse:
+        """The purse of a bearer at `now` (seconds since the epoch); a new one for who has no token."""
+        if claims.token_id is None:
+            return Purse()
+        while self._purses:
+            expires_at = next(iter(self._purses.values()))[1]
+            if len(self._purses) < PURSES_MAX and (expires_at is None or expires_at > now):
+                break
+            self._purses.popitem(last=False)
+        purse, _ = self._purses.get(claims.token_id, (Purse(), None))
+        self._purses[claims.token_id] = purse, claims.expires_at
+        self._purses.move_to_end(claims.token_id)
+        return purse
+
+
+@dataclass(frozen=True, slots=True)
+class Low:
+    """Of this not much is left."""
+
+    what: What
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Of this nothing is left."""
+
+    what: What
+
+
+class Budget:
+    """What one session may spend from its purse; None: as much as it likes."""
+
+    def __init__(self, tokens: int | None, frames: int | None, purse: Purse) -> None:
+        self._most: dict[What, int | None] = {"tokens": tokens, "frames": frames}
+        self._purse = purse
+        self._told: set[What] = set()
+
+    def spend_tokens(self, count: int) -> Low | Spent | None:
+        """The model has counted a turn: everything it read for it and everything it said."""
+        self._purse.tokens += count
+        return self._look("tokens")
+
+    def spend_frame(self) -> Low | Spent | None:
+        """A frame went to the model."""
+        self._purse.frames += 1
+        return self._look("frames")
+
+    def left(self, what: What) -> int | None:
+        """How much may still be spent; None: no matter how much."""
+        most = self._most[what]
+        return None if most is None else max(0, most - self._used(what))
+
+    def _used(self, what: What) -> int:
+        return self._purse.tokens if what == "tokens" else self._purse.frames
+
+    @property
+    def is_spent(self) -> bool:
+        """True when there is nothing left of one of them."""
+        return self.left("tokens") == 0 or self.left("frames") == 0
+
+    def _look(self, what: What) -> Low | Spent | None:
+        most = self._most[what]
+        if most is None:
+            return None
+        used = self._used(what)
+        if used >= most:
+            return Spent(what)
+        if used >= most * LOW_SHARE and what not in self._told:
+            self._told.add(what)
+            return Low(what)
+        return None

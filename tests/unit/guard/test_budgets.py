@@ -1,0 +1,56 @@
+"""What a bearer may spend of the model."""
+
+from gateway.guard.budgets import PURSES_MAX, Budget, Low, Purse, Purses, Spent
+from gateway.guard.claims import ANYONE, Claims
+
+
+def claims(token_id: str | None = "token", expires_at: float | None = 1000.0) -> Claims:
+    """Of a token."""
+    return Claims("somebody", token_id, expires_at=expires_at)
+
+
+def test_a_budget_tells_once_that_it_is_low_and_then_that_it_is_spent() -> None:
+    """At nine tenths, and at all of it."""
+    budget = Budget(1000, None, Purse())
+    assert [budget.spend_tokens(count) for count in (500, 399, 1, 50, 60)] == [
+        None,
+        None,
+        Low("tokens"),
+        None,
+        Spent("tokens"),
+    ]
+    assert budget.left("tokens") == 0
+    assert budget.is_spent
+
+
+def test_frames_have_a_budget_of_their_own() -> None:
+    """And what has none is never told."""
+    budget = Budget(None, 2, Purse())
+    assert [budget.spend_frame(), budget.spend_tokens(10**9), budget.spend_frame()] == [None, None, Spent("frames")]
+    assert (budget.left("frames"), budget.left("tokens")) == (0, None)
+    unlimited = Budget(None, None, Purse())
+    assert unlimited.spend_frame() is None
+    assert not unlimited.is_spent
+
+
+def test_sessions_of_one_token_spend_from_one_purse() -> None:
+    """A new session does not begin with a full one; another token, or none, does."""
+    purses = Purses()
+    first, second = (Budget(100, None, purses.of(claims(), 0.0)) for _ in range(2))
+    first.spend_tokens(60)
+    assert second.spend_tokens(60) == Spent("tokens")
+    assert Budget(100, None, purses.of(claims("other"), 0.0)).left("tokens") == 100
+    Budget(100, None, purses.of(ANYONE, 0.0)).spend_tokens(100)
+    assert not Budget(100, None, purses.of(ANYONE, 0.0)).is_spent
+
+
+def test_purses_are_kept_while_their_token_is_valid_and_are_bounded() -> None:
+    """Expired ones go first; beyond the bound those that were used longest ago."""
+    purses = Purses()
+    purses.of(claims("old", expires_at=10.0), 0.0).tokens = 7
+    purses.of(claims("kept", expires_at=99.0), 0.0).tokens = 7
+    assert purses.of(claims("kept", expires_at=99.0), 50.0).tokens == 7
+    assert purses.of(claims("old", expires_at=10.0), 50.0).tokens == 0
+    for index in range(2 * PURSES_MAX):
+        purses.of(claims(f"token {index}", expires_at=1e9), 50.0)
+    assert len(purses._purses) <= PURSES_MAX
