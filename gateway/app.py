@@ -29,6 +29,7 @@ from gateway.settings import Settings
 from gateway.settings_check import check_start
 from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
+from gateway.telemetry.load import LoadSampler
 from gateway.tools.http import http_tool
 from gateway.tools.mcp import McpServers
 from gateway.tools.profile import Profile, mcp_servers, read_profile
@@ -60,13 +61,18 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     media = MediaWorker()
     store = MemoryStore(asyncio.get_running_loop().time)
     registry: Registry | None = None
+    sampling: asyncio.Task[None] | None = None
     try:
         await media.open(settings.udp_port, (), settings.udp_networks, settings.udp_advertised)
         tools = Tools([*declared_tools(settings, profile, outgoing), *await servers.open()], settings.tool_timeout_s)
         upstream = upstream_from(settings, simulator.url if simulator else None)
         registry = Registry(settings, upstream, media, store, tools, profile.name)
+        sampling = asyncio.create_task(LoadSampler(lambda: media.jpeg.wait_s, registry.feel).run(), name="load")
         yield build_doors(settings, registry, tokens)
     finally:
+        if sampling is not None:
+            sampling.cancel()
+            await asyncio.gather(sampling, return_exceptions=True)
         if registry is not None:
             await registry.close()
         await servers.close()

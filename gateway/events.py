@@ -71,6 +71,18 @@ def state(name: str, reason: str = "", **facts: Any) -> Message:
     return server_message("state", state=name, reason=reason, **facts)
 
 
+def usage(prompt_tokens: int, response_tokens: int, total_tokens: int) -> Message:
+    """Tokens, as the model counts them."""
+    return server_message(
+        "usage", prompt_tokens=prompt_tokens, response_tokens=response_tokens, total_tokens=total_tokens
+    )
+
+
+def frame(frame_id: int, age_ms: int, width: int, height: int, size_bytes: int) -> Message:
+    """This picture has gone to the model."""
+    return server_message("frame", id=frame_id, age_ms=age_ms, width=width, height=height, bytes=size_bytes)
+
+
 class Subscription:
     """One reader of an `EventLog`: iterate it; it ends when the log is closed and everything was read."""
 

@@ -14,6 +14,7 @@ import secrets
 import time
 
 from gateway.errors import (
+    BudgetSpent,
     Forbidden,
     GatewayError,
     SessionNotFound,
@@ -23,9 +24,11 @@ from gateway.errors import (
     UpstreamQuota,
     WrongProfile,
 )
-from gateway.guard.claims import Claims
+from gateway.guard.admission import Admission, Occupancy
+from gateway.guard.budgets import Budget, Purses
+from gateway.guard.claims import ANYONE, Claims
 from gateway.guard.terms import terms
-from gateway.lifecycle import EndReason
+from gateway.lifecycle import EndReason, State
 from gateway.live.breaker import Breaker
 from gateway.live.upstream import Upstream
 from gateway.media.worker import MediaWorker
@@ -33,6 +36,7 @@ from gateway.session import Session
 from gateway.settings import Settings
 from gateway.store.store import Record, SessionStore
 from gateway.telemetry import metrics
+from gateway.telemetry.load import Load
 from gateway.tools.registry import Tools
 from gateway.tools.runner import Runner
 
@@ -66,6 +70,8 @@ class Registry:
         self._profile = profile
         self._runner = Runner(settings.tool_timeout_s, settings.tools_per_process, settings.tool_result_max_bytes)
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
+        self._admission = Admission(settings)
+        self._purses = Purses()
         self._closing = False
 
     def __len__(self) -> int:
@@ -74,20 +80,22 @@ class Registry:
     async def create(self, claims: Claims) -> Session:
         """Start a session; its conversation begins to open at once.
 
-        Raises Unauthorized, Forbidden, TooManySessions and UpstreamQuota.
+        Raises Unauthorized, Forbidden, and what `check_room` raises.
         """
         self._check_rights(claims)
         await self._use(claims)
         try:
-            self._admit()
+            self.check_room(claims)
         except GatewayError:
             await self._give_back(claims)
             raise
+        settings = terms(self._settings, claims)
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
         session = Session(
             session_id,
             claims,
-            terms(self._settings, claims),
+            self._budget(settings, claims),
+            settings,
             self._upstream,
             self._media,
             self._store,
@@ -95,6 +103,7 @@ class Registry:
             self._tools if claims.tools is None else self._tools.only(claims.tools),
             self._runner,
         )
+        session.shed(self._admission.level)
         task = asyncio.create_task(self._hold(session), name=f"{session.label} session")
         self._sessions[session_id] = session, task
         task.add_done_callback(lambda _: self._forget(session_id))
@@ -128,6 +137,16 @@ class Registry:
         session.end(reason)
         await asyncio.wait([task])
 
+    def feel(self, load: Load) -> None:
+        """How busy the process is: shed, or take up again, what the sessions do."""
+        if not self._admission.feed(load, asyncio.get_running_loop().time()):
+            return
+        level = self._admission.level
+        logger.warning("load level %d (%s): %s", level, level.name.lower(), load)
+        metrics.LOAD_LEVEL.set(level)
+        for session, _ in tuple(self._sessions.values()):
+            session.shed(level)
+
     async def close(self) -> None:
         """End every session and take no more."""
         self._closing = True
@@ -149,13 +168,25 @@ class Registry:
                 f"The token is for the profile {claims.profile!r}, and this gateway serves {self._profile!r}."
             )
 
-    def _admit(self) -> None:
+    def check_room(self, claims: Claims) -> None:
+        """Raise what keeps one more session of this bearer out: LimitReached, BudgetSpent or UpstreamQuota."""
         if self._closing:
             raise TooManySessions("The gateway is shutting down; please try again in a moment.")
-        if len(self._sessions) >= self._settings.max_sessions:
-            raise TooManySessions("All places are taken at the moment; please try again in a moment.")
-        if self._breaker.wait_s(asyncio.get_running_loop().time()):
-            raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.")
+        sessions = [session for session, _ in self._sessions.values()]
+        self._admission.check(
+            Occupancy(
+                len(sessions),
+                sum(session.state is State.STARTING for session in sessions),
+                None if claims is ANYONE else sum(one.claims.subject == claims.subject for one in sessions),
+            )
+        )
+        if self._budget(terms(self._settings, claims), claims).is_spent:
+            raise BudgetSpent("What you may use of the model is used up.")
+        if wait_s := self._breaker.wait_s(asyncio.get_running_loop().time()):
+            raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.", wait_s)
+
+    def _budget(self, settings: Settings, claims: Claims) -> Budget:
+        return Budget(settings.token_budget, settings.frame_budget, self._purses.of(claims, time.time()))
 
     async def _use(self, claims: Claims) -> None:
         """Take a token that is for one session; raises TokenUsed when another has it."""

@@ -14,12 +14,17 @@ import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway import __version__, events
-from gateway.errors import PeerGone, SessionNotFound, UpstreamError
+from gateway.allowance import Allowance
+from gateway.captions import Captions
+from gateway.errors import PeerGone, SessionNotFound, TooManyPeers, UpstreamError
+from gateway.guard.admission import Level
+from gateway.guard.bucket import TokenBucket
+from gateway.guard.budgets import Budget
 from gateway.guard.claims import Claims
+from gateway.guard.intake import Verdict
 from gateway.latency import Latency
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
 from gateway.live import events as live
@@ -29,11 +34,12 @@ from gateway.live.messages import UNNAMED, Declaration
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
-from gateway.media.activity import HANGOVER_MS, VoiceActivity
 from gateway.media.peer import Frame, Peer, PeerState, TrickleCandidate
 from gateway.media.playout import Playout
 from gateway.media.worker import MediaWorker
+from gateway.sent_frames import SentFrames
 from gateway.settings import Settings
+from gateway.speech import Speech
 from gateway.store.store import Record, SessionStore
 from gateway.tools.calls import Asked, Calls
 from gateway.tools.registry import Tools
@@ -43,8 +49,7 @@ from gateway.tools.tool import ToolContext
 logger = logging.getLogger(__name__)
 
 LABEL_CHARS = 13  # the node and a part of the rest: enough for a log, not for a call
-SPEECH_LEAST_S = 0.7  # a cough or a door is shorter, and expects no answer
-UNSENT_FRAMES = 4  # the outbox keeps the newest one; a few more may be on their way through it
+PEERS_PER_S, PEERS_BURST = 0.5, 6  # a page whose network flaps tries again every few seconds
 
 
 class Session:
@@ -54,6 +59,7 @@ class Session:
         self,
         session_id: str,
         claims: Claims,
+        budget: Budget,
         settings: Settings,
         upstream: Upstream,
         media: MediaWorker,
@@ -66,7 +72,6 @@ class Session:
         self.label = session_id[:LABEL_CHARS]
         self.claims = claims
         self.events = events.EventLog()
-        self.last_frame: Frame | None = None
         self._settings = settings
         self._media = media
         self._lifecycle = Lifecycle()
@@ -86,14 +91,23 @@ class Session:
             tools, runner, settings.tools_per_session, self._conversation, self._tool_context, self._publish_call
         )
         self._peer: Peer | None = None
-        self._activity = VoiceActivity()
-        self._speech_began_s = 0.0
         self._latency = Latency(self.events.publish)
+        self._speech = Speech(self._conversation, self._latency, self.events.publish)
+        self._captions = Captions(self.events.publish)
+        self._allowance = Allowance(
+            settings,
+            budget,
+            video=claims.video,
+            publish=self.events.publish,
+            say=self._conversation.aside,
+            busy=self._is_busy,
+            allow_video=self._allow_video,
+            end=self.end,
+        )
+        self._peers = TokenBucket(PEERS_PER_S, PEERS_BURST)
         self._frame_ids = itertools.count(1)
         self._unnamed_calls = itertools.count(1)
-        self._unsent_frames: dict[int, Frame] = {}
-        self._user_words = ""
-        self._turn = 1
+        self._frames = SentFrames()
         self._group = asyncio.TaskGroup()
         self._started = asyncio.Event()
         self._ending = asyncio.Event()
@@ -119,6 +133,11 @@ class Session:
         return self._lifecycle.reason
 
     @property
+    def last_frame(self) -> Frame | None:
+        """The newest picture the model saw."""
+        return self._frames.newest
+
+    @property
     def record(self) -> Record:
         """What of the session can be kept: its transcript."""
         turns = [turn.as_json() for turn in self._conversation.transcript.turns()]
@@ -130,8 +149,10 @@ class Session:
         try:
             async with self._group:
                 conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
+                watching = self._group.create_task(self._allowance.run(), name=f"{self.label} allowance")
                 self._started.set()
                 await self._ending.wait()
+                watching.cancel()
                 self._conversation.close()
                 if self._peer is not None:
                     await self._peer.close()
@@ -146,16 +167,19 @@ class Session:
     async def attach(self, offer_sdp: str) -> str:
         """Give the session a new peer and return the answer; a peer it had before is closed.
 
-        Raises BadOffer and UnsupportedOffer; the session then goes on as it was.
+        Raises BadOffer, UnsupportedOffer and LimitReached; the session then goes on as it was.
         """
         await self._started.wait()
         if self.state in (State.ENDING, State.ENDED):
             raise SessionNotFound("This session has ended.")
+        if not self._peers.take(self._now_s):
+            raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
         sink = _PeerOfSession(self)
         peer = Peer(self._settings, self._playout, sink, self._media, self._frame_ids)
         sink.peer = peer
         try:
             answer_sdp = await peer.answer(offer_sdp)
+            peer.allow_video(self._allowance.video_fps)
             if self._ending.is_set():
                 raise SessionNotFound("This session has ended.")
         except BaseException:
@@ -187,6 +211,7 @@ class Session:
 
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""
+        self._allowance.active()
         self._latency.begin("text", self._now_s)
         self.events.publish(events.user_text(text))
         self._conversation.send_text(text)
@@ -194,6 +219,10 @@ class Session:
     def tool_result(self, call_id: str, result: Any) -> bool:
         """The browser's answer to a client tool; False when nobody waits for it."""
         return self._calls.client_result(call_id, result)
+
+    def shed(self, level: Level) -> None:
+        """Use less of the machine, or more again."""
+        self._allowance.spare(level >= Level.LESS_VIDEO, no_video=level >= Level.NO_VIDEO)
 
     def end(self, reason: EndReason, words: str = "") -> None:
         """End the session; only the first reason counts."""
@@ -221,10 +250,9 @@ class Session:
                 self._latency.frame(self._now_s)
                 self._frame_seen(frame_id)
             case live.ModelWords(text):
-                self.events.publish(events.bot_output(text, self._turn))
+                self._captions.model_words(text)
             case live.UserWords(text):
-                self._user_words += text
-                self._publish_user_words(final=False)
+                self._captions.user_words(text)
             case live.GenerationComplete():
                 self._playout.end_of_speech()
             case live.Interrupted():
@@ -234,7 +262,9 @@ class Session:
             case live.TurnComplete():
                 self._turn_complete()
             case live.UsageReport() as usage:
-                self._publish_usage(usage)
+                self.events.publish(events.usage(usage.prompt_tokens, usage.response_tokens, usage.total_tokens))
+                if usage.prompt_tokens > 0:  # others tell of a part of an answer, which a later one counts again
+                    self._allowance.tokens(usage.total_tokens)
             case _:
                 self._on_link(event)
 
@@ -275,11 +305,8 @@ class Session:
 
     def _turn_complete(self) -> None:
         self._playout.end_of_speech()
-        if self._user_words:
-            self._publish_user_words(final=True)
-            self._user_words = ""
-        self.events.publish(events.server_message("turn", number=self._turn))
-        self._turn += 1
+        self._allowance.turn_complete()
+        self._captions.turn_complete()
         self._group.create_task(self._save(), name=f"{self.label} record")
 
     async def _save(self) -> None:
@@ -287,34 +314,22 @@ class Session:
         await self._store.save(self.id, kept, self._settings.transcript_keep_s)
 
     def _is_quiet(self) -> bool:
-        return self._playout.complete and not self._activity.speaking
+        return self._playout.complete and not self._speech.going_on
 
-    def _publish_user_words(self, *, final: bool) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self.events.publish(events.user_transcription(self._user_words.strip(), final=final, timestamp=now))
+    def _is_busy(self) -> bool:
+        return not self._is_quiet() or self._calls.running
 
-    def _publish_usage(self, usage: live.UsageReport) -> None:
-        self.events.publish(
-            events.server_message(
-                "usage",
-                prompt_tokens=usage.prompt_tokens,
-                response_tokens=usage.response_tokens,
-                total_tokens=usage.total_tokens,
-            )
-        )
+    def _allow_video(self, fps_max: float | None) -> None:
+        if self._peer is not None:
+            self._peer.allow_video(fps_max)
 
     def _frame_seen(self, frame_id: int) -> None:
-        frame = self._unsent_frames.pop(frame_id, None)
-        self._unsent_frames = {unsent: kept for unsent, kept in self._unsent_frames.items() if unsent > frame_id}
+        self._allowance.frame()
+        frame = self._frames.went(frame_id)
         if frame is None:
             return
-        self.last_frame = frame
-        age_ms = round((asyncio.get_running_loop().time() - frame.captured_at_s) * 1000)
-        self.events.publish(
-            events.server_message(
-                "frame", id=frame.id, age_ms=age_ms, width=frame.width, height=frame.height, bytes=len(frame.jpeg)
-            )
-        )
+        age_ms = round((self._now_s - frame.captured_at_s) * 1000)
+        self.events.publish(events.frame(frame.id, age_ms, frame.width, frame.height, len(frame.jpeg)))
 
     # The WebRTC leg
 
@@ -342,6 +357,7 @@ class Session:
             return
         self._cancel_grace()
         self.events.publish(events.state("live"))
+        self._allowance.tell()
 
     def _peer_state(self, state: PeerState, reason: str) -> None:
         logger.info("session %s: peer is %s: %s", self.label, state.value, reason)
@@ -353,25 +369,18 @@ class Session:
             self._peer_lost()
 
     def _peer_level(self, level_dbov: float, duration_ms: float) -> None:
-        change = self._activity.feed(level_dbov, duration_ms)
-        if change == "started":
-            self._speech_began_s = self._now_s
-            self._latency.cancel()
-            self._conversation.user_started()
-        elif change == "stopped":
-            spoke_until_s = self._now_s - HANGOVER_MS / 1000
-            expects_answer = spoke_until_s - self._speech_began_s >= SPEECH_LEAST_S
-            if expects_answer:
-                self._latency.begin("speech", spoke_until_s)
-            self._conversation.user_ended(expects_answer=expects_answer)
-        if change is not None:
-            self.events.publish(events.message(f"user-{change}-speaking"))
+        if self._speech.level(level_dbov, duration_ms, self._now_s):
+            self._allowance.active()
 
     def _peer_frame(self, frame: Frame) -> None:
-        self._unsent_frames[frame.id] = frame
-        while len(self._unsent_frames) > UNSENT_FRAMES:
-            del self._unsent_frames[min(self._unsent_frames)]
+        self._frames.waits(frame)
         self._conversation.send_frame(frame.id, frame.jpeg)
+
+    def _peer_intake(self, verdict: Verdict) -> None:
+        if verdict is Verdict.END:
+            self.end(EndReason.TOO_MUCH_MEDIA)
+        else:
+            self._allowance.traffic(verdict is Verdict.NO_VIDEO)
 
     # The end
 
@@ -424,7 +433,15 @@ class _PeerOfSession:
 
     def peer_audio_paused(self) -> None:
         if self._present:
-            self._session._conversation.audio_stream_end()
+            self._session._speech.paused(self._session._now_s)
+
+    def peer_picture_refused(self, width: int, height: int) -> None:
+        if self._present:
+            self._session._allowance.picture_refused(width, height)
+
+    def peer_intake(self, verdict: Verdict) -> None:
+        if self._present:
+            self._session._peer_intake(verdict)
 
     def peer_frame(self, frame: Frame) -> None:
         if self._present:

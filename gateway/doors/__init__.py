@@ -9,6 +9,7 @@ from gateway.doors.auth import auth_middleware
 from gateway.doors.cors import cors_middleware
 from gateway.doors.events import EventDoor
 from gateway.doors.hardening import harden
+from gateway.doors.limits import address_middleware, subject_middleware
 from gateway.doors.operations import OperationsDoor
 from gateway.doors.problem import problem_middleware
 from gateway.doors.sessions import SessionDoor
@@ -21,7 +22,13 @@ from gateway.settings import Settings
 def build_doors(settings: Settings, registry: Registry, tokens: Tokens | None) -> web.Application:
     """All doors as one application; the pages come last, because they take every other path."""
     application = web.Application(
-        middlewares=[cors_middleware(settings), problem_middleware, auth_middleware(settings, tokens)]
+        middlewares=[
+            cors_middleware(settings),
+            problem_middleware,
+            address_middleware(settings),
+            auth_middleware(settings, tokens),
+            subject_middleware(settings),
+        ]
     )
     harden(application)
     event_door = EventDoor(registry)

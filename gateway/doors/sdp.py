@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.errors import BadOffer, PayloadTooLarge, UnsupportedOffer
+from gateway.errors import BadOffer, PayloadTooLarge, TooManySections, UnsupportedOffer
 
 OFFER_MAX_BYTES = 64 * 1024  # the largest offers of browsers have 15 kB
+SECTIONS_MAX = 8  # a browser offers three; each more is one that was added and given up
 LINES_MAX = 2000
 KINDS = {"audio", "video", "application"}
 VIDEO_CODECS = {"VP8", "H264"}
@@ -50,9 +51,13 @@ class Section:
         return [line.removeprefix(f"a={name}:") for line in self.lines if line.startswith(f"a={name}:")]
 
 
-def check_offer(body: bytes) -> str:
-    """The offer as text; raises BadOffer, UnsupportedOffer or PayloadTooLarge with a sentence."""
+def check_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
+    """The offer as text; raises BadOffer, UnsupportedOffer, PayloadTooLarge or TooManySections with a sentence."""
+    if len(body) > bytes_max:
+        raise PayloadTooLarge(f"The offer has {len(body)} bytes; there may be {bytes_max}.")
     session, sections = _read(body)
+    if len(sections) > sections_max:
+        raise TooManySections(f"The offer has {len(sections)} media sections; there may be {sections_max}.")
     active = [section for section in sections if section.is_active]
     for section in active:
         if section.kind not in KINDS:
@@ -81,8 +86,6 @@ def check_offer(body: bytes) -> str:
 
 def _read(body: bytes) -> tuple[Section, list[Section]]:
     """The session part (as a section without a kind) and the media sections."""
-    if len(body) > OFFER_MAX_BYTES:
-        raise PayloadTooLarge(f"The offer has {len(body)} bytes; there may be {OFFER_MAX_BYTES}.")
     try:
         lines = body.decode().splitlines()
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from gateway.doors.auth import claims_of
 from gateway.doors.body import read_body
 from gateway.doors.ice_servers import as_links
 from gateway.doors.problem import problem
-from gateway.doors.sdp import OFFER_MAX_BYTES, check_offer
+from gateway.doors.sdp import check_offer
 from gateway.doors.sdpfrag import FRAGMENT_MAX_BYTES, parse_fragment
 from gateway.guard.turn_credentials import ice_servers
 from gateway.lifecycle import EndReason
@@ -51,8 +51,10 @@ class SessionDoor:
 
     async def start(self, request: web.Request) -> web.Response:
         """A new session with its first peer."""
-        offer = check_offer(await read_body(request, SDP, OFFER_MAX_BYTES))
-        session = await self._registry.create(claims_of(request))
+        claims = claims_of(request)
+        self._registry.check_room(claims)  # before the body is read: a flood is turned away early
+        offer = await self._offer(request)
+        session = await self._registry.create(claims)
         try:
             answer = await session.attach(offer)
         except BaseException:
@@ -63,7 +65,7 @@ class SessionDoor:
     async def reattach(self, request: web.Request) -> web.Response:
         """A new peer for a session that goes on."""
         session = self._session(request)
-        answer = await session.attach(check_offer(await read_body(request, SDP, OFFER_MAX_BYTES)))
+        answer = await session.attach(await self._offer(request))
         return self._answer(session, answer)
 
     async def trickle(self, request: web.Request) -> web.Response:
@@ -109,6 +111,11 @@ class SessionDoor:
     async def describe_session(self, request: web.Request) -> web.Response:
         """What can be patched."""
         return web.Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
+
+    async def _offer(self, request: web.Request) -> str:
+        settings = self._settings
+        body = await _body(request, SDP, settings.sdp_max_bytes)
+        return check_offer(body, bytes_max=settings.sdp_max_bytes, sections_max=settings.sdp_max_sections)
 
     def _session(self, request: web.Request) -> Session:
         return self._registry.get(request.match_info["id"], claims_of(request))

@@ -144,6 +144,10 @@ class Conversation:
         self.transcript.typed(text)
         self._say(text)
 
+    def aside(self, text: str) -> None:
+        """Let the model say something that nobody asked for; it is no part of what was said."""
+        self._say(text)
+
     def answer_tool(self, call_id: str, name: str, response: Json, scheduling: Scheduling) -> None:
         """The response to a call of the present link."""
         waits = self._tools.waits_for(name)

@@ -94,6 +94,10 @@ class Frames:
         self._waiting.clear()
         self._missing.clear()
 
+    def ask_anew(self) -> None:
+        """A key frame is wanted again after a pause: ask for it at once."""
+        self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
+
     def look(self, now_s: float, rtt_s: float) -> list[CodedFrame]:
         """Give up holes that are too old; frames that can be handed out without them."""
         patience_s = max(HOLE_MAX_S, TRIES * rtt_s)

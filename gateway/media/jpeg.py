@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,6 +45,7 @@ class JpegWorker:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jpeg")
+        self._waiting: deque[float] = deque()  # since when each piece of work waits; the first is being done
         self._times = itertools.count()
         self._reformatter = VideoReformatter()
         self._encoders: OrderedDict[tuple[int, int, int], Any] = OrderedDict()
@@ -55,7 +56,16 @@ class JpegWorker:
 
     async def run(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
         """Do something else with pictures in the same thread, such as decoding."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+        loop = asyncio.get_running_loop()
+        self._waiting.append(loop.time())
+        done = loop.run_in_executor(self._executor, work, *arguments)
+        done.add_done_callback(lambda _: self._waiting.popleft())  # one thread: they are done in their order
+        return await done
+
+    @property
+    def wait_s(self) -> float:
+        """How long the oldest piece of work has waited; 0 when there is none."""
+        return asyncio.get_running_loop().time() - self._waiting[0] if self._waiting else 0.0
 
     def close(self) -> None:
         """End the thread; a picture that is being encoded is waited for."""

@@ -28,7 +28,9 @@ from aiortc.exceptions import OperationError
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
-from gateway.errors import BadOffer, PeerGone, UnsupportedOffer
+from gateway.errors import BadOffer, PeerGone, TooManyCandidates, UnsupportedOffer
+from gateway.guard.bucket import TokenBucket
+from gateway.guard.intake import Intake, Verdict
 from gateway.media.aiortc_internals import Address, IceLeg, ssrc_of, take_over_media
 from gateway.media.answer import (
     clean_offer,
@@ -96,6 +98,12 @@ class PeerSink(Protocol):
     def peer_video_wish(self, fps: float) -> None:
         """The camera need not send more often than this."""
 
+    def peer_picture_refused(self, width: int, height: int) -> None:
+        """The camera sends pictures of this size, which is too large."""
+
+    def peer_intake(self, verdict: Verdict) -> None:
+        """The browser sends more than a call may, or does so no more."""
+
     def peer_state(self, state: PeerState, reason: str) -> None:
         """The state changed; the reason is a sentence."""
 
@@ -119,6 +127,8 @@ class Peer:
         self._state = PeerState.CONNECTING
         self._leg: IceLeg | None = None
         self._plane: Plane | None = None
+        self._candidates = TokenBucket(settings.candidates_max / 60, settings.candidates_max)
+        self._intake = Intake(settings.call_max_kbps, settings.call_max_packets_per_s)
         self._video: VideoUplink | None = None
         self._voice = Voice(playout, sink.peer_voice, self._send_voice)
         self._valid_s: float | None = None  # when a check of the browser last came
@@ -143,8 +153,12 @@ class Peer:
         return self._plane
 
     async def answer(self, offer_sdp: str) -> str:
-        """Take an offer and give the answer; raises BadOffer and UnsupportedOffer."""
-        offer_sdp = clean_offer(offer_sdp)
+        """Take an offer and give the answer; raises BadOffer, UnsupportedOffer and TooManyCandidates."""
+        self._count_candidates(offer_sdp.count("a=candidate:"))
+        async with self._worker.negotiation:
+            return await self._negotiate(clean_offer(offer_sdp))
+
+    async def _negotiate(self, offer_sdp: str) -> str:
         try:
             sections = SessionDescription.parse(offer_sdp).media
         except Exception as error:  # the parser asserts, indexes and converts without guard
@@ -170,19 +184,33 @@ class Peer:
         return answer_sdp
 
     async def add_candidates(self, candidates: Sequence[TrickleCandidate]) -> None:
-        """Take the browser's ICE candidates; those of no use are ignored. Raises PeerGone.
+        """Take the browser's ICE candidates; those of no use are ignored. Raises PeerGone and TooManyCandidates.
 
         The agent is never told that these were all: it would give up at once where none is of use, as with mDNS names,
         and the browser's first check may be lost. `connect_timeout_s` is the end.
         """
         if self._state is PeerState.CLOSED:
             raise PeerGone("The WebRTC connection of this session is closed.")
+        self._count_candidates(len(candidates))
         for trickled in candidates:
             if not usable_candidate(trickled.candidate):
                 continue
             candidate = candidate_from_sdp(trickled.candidate.removeprefix("candidate:"))
             candidate.sdpMid = self._first_mid  # everything is bundled on the first section (RFC 8843)
             await self._pc.addIceCandidate(candidate)
+
+    def _count_candidates(self, count: int) -> None:
+        """Each one is an address to which checks are sent, whoever lives there."""
+        if not self._candidates.take(asyncio.get_running_loop().time(), count):
+            raise TooManyCandidates(
+                "This connection was given more ICE candidates than any device has.",
+                min(60.0, self._candidates.wait_s(count)),
+            )
+
+    def allow_video(self, fps_max: float | None) -> None:
+        """Look at so many frames a second at most; None: at none."""
+        if self._video is not None:
+            self._video.allow(fps_max)
 
     def is_restart(self, ufrag: str | None) -> bool:
         """Whether these credentials are new, so that the browser asks for an ICE restart."""
@@ -276,11 +304,15 @@ class Peer:
         audio = AudioUplink(sink.peer_audio, sink.peer_audio_paused, sink.peer_level)
         if video:
             self._video = VideoUplink(
-                self._settings, self._worker.jpeg, sink.peer_frame, sink.peer_video_wish, self._frame_ids
+                self._settings,
+                self._worker.jpeg,
+                sink.peer_frame,
+                sink.peer_video_wish,
+                sink.peer_picture_refused,
+                self._frame_ids,
             )
-        self._plane = Plane(
-            leg, formats_of(answer_sdp), ssrc_of(self._pc, 0), audio, self._video, self._voice.reported_loss
-        )
+        formats, ssrc = formats_of(answer_sdp), ssrc_of(self._pc, 0)
+        self._plane = Plane(leg, formats, ssrc, audio, self._video, self._intake, self._voice.reported_loss)
 
     # The voice
 
@@ -291,6 +323,8 @@ class Peer:
     def _beat(self, now_s: float, missed: int) -> None:
         assert self._plane is not None
         self._plane.tick(now_s)
+        if (verdict := self._intake.look(now_s)) is not None:
+            self._sink.peer_intake(verdict)
         if not self._held:
             self._voice.tick(missed)
 

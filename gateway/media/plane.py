@@ -18,10 +18,11 @@ from typing import Any, Protocol
 import pylibsrtp
 from aiortc.rtp import RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
 
+from gateway.guard.intake import Intake
 from gateway.media import rtcp, rtp
 from gateway.media.answer import Formats
 from gateway.media.audio_uplink import AudioUplink
-from gateway.media.bandwidth import Bandwidth
+from gateway.media.bandwidth import LEAST_BPS, Bandwidth
 from gateway.media.reorder import RTT_START_S
 from gateway.media.sender import RtpSender
 from gateway.media.video_uplink import VideoUplink
@@ -72,6 +73,7 @@ class Plane:
         ssrc: int,
         audio: AudioUplink,
         video: VideoUplink | None,
+        intake: Intake,
         on_voice_loss: Callable[[float], None],
     ) -> None:
         self.stats = PlaneStats()
@@ -82,6 +84,8 @@ class Plane:
         self._formats = formats
         self._audio = audio
         self._video = video
+        self._intake = intake
+        self._video_types = frozenset((*formats.video, *formats.rtx))
         self._on_voice_loss = on_voice_loss
         self._sender = RtpSender(ssrc)
         self._voice_before: tuple[bytes, int] | None = None  # payload and RTP time of the newest packet
@@ -105,6 +109,9 @@ class Plane:
         sessions = self._way.srtp
         if sessions is None or len(data) < 12 or not 128 <= data[0] < 192:
             self.dropped["early" if sessions is None else "kind"] += 1
+            return
+        if not self._intake.take(len(data), data[1] & 0x7F in self._video_types):
+            self.dropped["too much"] += 1
             return
         is_rtcp = 64 <= data[1] & 0x7F < 96  # RFC 5761 §4
         try:
@@ -225,7 +232,7 @@ class Plane:
         feedback = []
         if lost_audio := self._lost_audio(now_s):
             feedback.append(lost_audio)
-        if self._video is not None and (media_ssrc := self._video.frames.ssrc) is not None:
+        if self._video is not None and not self._video.paused and (media_ssrc := self._video.frames.ssrc) is not None:
             frames = self._video.frames
             self._video.look(now_s, self.rtt_s)
             if lost := frames.requests(now_s, self.rtt_s):
@@ -251,9 +258,10 @@ class Plane:
 
     def _remb(self) -> bytes | None:
         """How much the camera may send."""
-        if self._video_reception is None:
+        if self._video is None or self._video_reception is None:
             return None
-        return rtcp.remb(self._sender.ssrc, self._bandwidth.bps, [self._video_reception.ssrc])
+        bitrate_bps = LEAST_BPS if self._video.paused else self._bandwidth.bps
+        return rtcp.remb(self._sender.ssrc, bitrate_bps, [self._video_reception.ssrc])
 
     def key_frame(self) -> None:
         """The way has changed: what was under way is lost, and a key frame is the fastest way back."""

@@ -47,6 +47,10 @@ class Sampler:
         self._moved_s = -math.inf
         self._slot_s = -math.inf  # when the last frame was due; the next is due one interval later
 
+    def limit(self, fps_min: float, fps_max: float) -> None:
+        """Other rates from now on."""
+        self._fps_min, self._fps_max = fps_min, fps_max
+
     def take(self, luma_sketch: Luma, now_s: float) -> bool:
         """Tell whether the picture of this moment is wanted; if so it is the one to compare the next with.
 

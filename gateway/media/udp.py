@@ -21,6 +21,7 @@ from aioice import stun
 from aioice.ice import Connection
 
 from gateway.errors import ConfigError
+from gateway.guard.bucket import TokenBucket
 from gateway.media.aiortc_internals import Address, MuxedProtocol, host_addresses
 from gateway.telemetry import metrics
 
@@ -29,8 +30,12 @@ logger = logging.getLogger(__name__)
 DATAGRAM_MAX_BYTES = 1500  # what libsrtp's buffer takes, and more than any path carries unfragmented
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # a hundred calls in a loop that is late by 50 ms
 ADDRESSES_MAX = 32  # of one call; a phone has a dozen candidates
+CHECKS_PER_S, CHECKS_BURST = 100, 300  # STUN of one call: twenty a second while a browser looks for a way
+RECORDS_PER_S, RECORDS_BURST = 500, 1000  # DTLS of one call: its handshake, and 5 Mbit/s of a data channel
+STRANGERS_PER_S, STRANGERS_BURST = 200, 200  # answers from new addresses: each is looked up among all calls
 STUN_KINDS = range(4)  # RFC 7983 §7: the first byte
-MEDIA_KINDS = (*range(20, 64), *range(128, 192))
+DTLS_KINDS = range(20, 64)
+MEDIA_KINDS = frozenset((*DTLS_KINDS, *range(128, 192)))
 STUN_HEADER_BYTES = 20
 STUN_COOKIE = b"\x21\x12\xa4\x42"  # RFC 8489 §5
 BINDING_REQUEST = b"\x00\x01"
@@ -46,6 +51,7 @@ class UdpPort:
         self._sockets: list[_Socket] = []
         self._by_ufrag: dict[str, _Call] = {}
         self._by_address: dict[Address, _Call] = {}
+        self._strangers = TokenBucket(STRANGERS_PER_S, STRANGERS_BURST)
 
     async def open(
         self, port: int, hosts: Sequence[str] = (), networks: Sequence[str] = (), advertised: Sequence[str] = ()
@@ -125,8 +131,10 @@ class UdpPort:
         elif data[0] in MEDIA_KINDS:
             call = self._by_address.get(address)
             protocol = call.protocols.get(at) if call is not None else None
-            if protocol is None:
+            if call is None or protocol is None:
                 self._drop("stranger")
+            elif data[0] in DTLS_KINDS and not call.records.take(_now_s()):
+                self._drop("rate")
             else:
                 protocol.receiver.data_received(data, 1)
         else:
@@ -139,11 +147,14 @@ class UdpPort:
         call = self._by_address.get(address)
         if data[:2] == BINDING_REQUEST:
             call = self._by_ufrag.get(_username(data).partition(":")[0], None)
-        elif call is None:
+        elif call is None and self._strangers.take(_now_s()):
             call = self._asking(data)
         protocol = call.protocols.get(at) if call is not None else None
-        if protocol is None:
+        if call is None or protocol is None:
             self._drop("stranger")
+            return
+        if not call.checks.take(_now_s()):
+            self._drop("rate")
             return
         try:
             protocol.datagram_received(data, address)
@@ -167,6 +178,8 @@ class _Call:
     def __init__(self) -> None:
         self.protocols: dict[_Socket, MuxedProtocol] = {}
         self.addresses: list[Address] = []
+        self.checks = TokenBucket(CHECKS_PER_S, CHECKS_BURST)
+        self.records = TokenBucket(RECORDS_PER_S, RECORDS_BURST)
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -186,6 +199,10 @@ class _Socket(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         logger.debug("UDP: %s", exc)  # a port that is closed over there; the watchdog sees the silence
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _username(data: bytes) -> str:

@@ -2,7 +2,7 @@
 
 Owns the way of a picture through decoder, sampler and encoder. It must not know the model's leg or sockets.
 **Invariant: at most `CODED_MAX` coded frames and one picture wait; a picture that was decoded from something broken is
-not handed on.**
+not handed on; one that is too large, or that nobody wants to see, is not decoded.**
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
+from gateway.media.dimensions import MACROBLOCK_PX, Size, h264_size, vp8_size
 from gateway.media.frames import Codec, CodedFrame, Frames
 from gateway.media.jpeg import JpegWorker
 from gateway.media.rtp import Packet
@@ -48,6 +49,7 @@ class VideoUplink:
         jpeg: JpegWorker,
         on_frame: Callable[[Frame], None],
         on_wish: Callable[[float], None],
+        on_refused: Callable[[int, int], None],
         ids: Iterator[int],
     ) -> None:
         self.frames = Frames()
@@ -55,20 +57,42 @@ class VideoUplink:
         self._jpeg = jpeg
         self._on_frame = on_frame
         self._on_wish = on_wish
+        self._on_refused = on_refused
         self._ids = ids
         self._sampler = Sampler(settings.video_fps_min, settings.video_fps_max)
         self._wish_fps = settings.video_fps_max
         self._coded: deque[CodedFrame] = deque()
         self._arrived = asyncio.Event()
-        self._decoder = VideoDecoder()
+        self._decoder = VideoDecoder(settings.camera_max_px)
+        self.paused = False
 
     def push(self, packet: Packet, codec: Codec, now_s: float) -> None:
         """A packet arrived."""
-        self._take(self.frames.push(packet, codec, now_s))
+        if not self.paused:
+            self._take(self.frames.push(packet, codec, now_s))
 
     def look(self, now_s: float, rtt_s: float) -> None:
         """Give up what is lost."""
         self._take(self.frames.look(now_s, rtt_s))
+
+    def allow(self, fps_max: float | None) -> None:
+        """Look at so many frames a second at most; None: at none, from this moment on."""
+        if fps_max is None:
+            self.paused = True
+            self._coded.clear()
+            self.frames.broken()  # when it goes on, it does so with a key frame
+            self._wish(0.0)
+            return
+        self._sampler.limit(min(self._settings.video_fps_min, fps_max), fps_max)
+        if self.paused:
+            self.paused = False
+            self.frames.ask_anew()
+        self._wish(fps_max)
+
+    def _wish(self, fps: float) -> None:
+        if fps != self._wish_fps:
+            self._wish_fps = fps
+            self._on_wish(fps)
 
     def _take(self, whole: list[CodedFrame]) -> None:
         if not whole:
@@ -90,6 +114,10 @@ class VideoUplink:
                 continue
             try:
                 picture, luma_sketch = await self._jpeg.run(self._decoder.decode, coded)
+            except TooLarge as refused:
+                self.frames.broken()
+                self._on_refused(*refused.size)
+                continue
             except (ValueError, av.FFmpegError) as error:
                 logger.info("a picture could not be decoded: %s", error)
                 self.frames.broken()
@@ -97,11 +125,10 @@ class VideoUplink:
             await self._sample(picture, luma_sketch, coded[-1].arrived_s)
 
     async def _sample(self, picture: av.VideoFrame, luma_sketch: Luma, arrived_s: float) -> None:
+        if self.paused:
+            return
         wanted = self._sampler.take(luma_sketch, arrived_s)
-        wish_fps = self._sampler.wish_fps(arrived_s)
-        if wish_fps != self._wish_fps:
-            self._wish_fps = wish_fps
-            self._on_wish(wish_fps)
+        self._wish(self._sampler.wish_fps(arrived_s))
         if not wanted:
             return
         try:
@@ -112,19 +139,35 @@ class VideoUplink:
         self._on_frame(Frame(next(self._ids), jpeg.data, jpeg.width, jpeg.height, arrived_s))
 
 
-class VideoDecoder:
-    """Coded frames to pictures; used from one thread at a time."""
+class TooLarge(Exception):
+    """A picture announces a size that is not decoded."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: Size) -> None:
+        super().__init__(f"{size[0]}×{size[1]}")
+        self.size = size
+
+
+class VideoDecoder:
+    """Coded frames to pictures no larger than `max_px` on a side; used from one thread at a time.
+
+    The size is read before anything is decoded: 28 kB can announce 15,900 × 15,900 pixels, for which the decoder takes
+    380 MB and half a second.
+    """
+
+    def __init__(self, max_px: int) -> None:
+        self._max_px = -(-max_px // MACROBLOCK_PX) * MACROBLOCK_PX  # H.264 announces whole macroblocks
         self._codec: Codec | None = None
         self._context: Any = None
 
     def decode(self, coded: tuple[CodedFrame, ...]) -> tuple[av.VideoFrame, Luma]:
-        """Decode these in order; the newest picture and a sketch of it. Raises ValueError and FFmpegError."""
+        """Decode these in order; the newest picture and a sketch of it. Raises TooLarge, ValueError and FFmpegError."""
         picture = None
         for frame in coded:
+            size = (vp8_size if frame.codec == "vp8" else h264_size)(frame.data)
+            if size is not None and max(size) > self._max_px:
+                raise TooLarge(size)
             if frame.codec != self._codec or self._context is None:
-                self._codec, self._context = frame.codec, _open(frame.codec)
+                self._codec, self._context = frame.codec, _open(frame.codec, self._max_px)
             for picture in self._context.decode(av.Packet(frame.data)):
                 if picture.is_corrupt:
                     raise ValueError("the decoder calls it corrupt")
@@ -133,8 +176,9 @@ class VideoDecoder:
         return picture, sketch(luma(picture))
 
 
-def _open(codec: Codec) -> Any:
+def _open(codec: Codec, max_px: int) -> Any:
     context: Any = av.CodecContext.create(codec, "r")
+    context.options = {"max_pixels": str(max_px**2)}  # a second lock behind the one above
     context.thread_count = 1  # threads of its own cost more than they bring at 3 fps
     return context
 

@@ -1,11 +1,12 @@
 """What all calls of a process share of the media side.
 
-Owns the UDP port, the beat and the thread for pictures. It must not know calls.
+Owns the UDP port, the beat, the thread for pictures and the turn to negotiate. It must not know calls.
 **Invariant: what `open` opened `close` closes.**
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from gateway.media.jpeg import JpegWorker
@@ -20,6 +21,8 @@ class MediaWorker:
         self.udp = UdpPort()
         self.ticker = Ticker()
         self.jpeg = JpegWorker()
+        # One offer at a time: each takes the loop for 15 ms, and ten of them in one turn would be heard in every call.
+        self.negotiation = asyncio.Lock()
 
     async def open(
         self, port: int = 0, hosts: Sequence[str] = (), networks: Sequence[str] = (), advertised: Sequence[str] = ()

@@ -66,6 +66,11 @@ class Calls:
         self._chores: set[asyncio.Task[None]] = set()
         self._client_results: dict[str, asyncio.Future[Json]] = {}
 
+    @property
+    def running(self) -> bool:
+        """True while a tool is at work."""
+        return bool(self._tasks)
+
     def link_opened(self, generation: int) -> None:
         """Calls come from another link now; results of the former one are told as text."""
         self._ledger.link(generation)

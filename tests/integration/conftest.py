@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.app import open_gateway
 from gateway.settings import Settings
 from gateway.simulator import Simulator
+from tests.programs import NEVER_BUSY
 
 MCP_SERVER = str(Path(__file__).with_name("mcp_server.py"))
 OpenClient = Callable[..., Awaitable[TestClient]]
@@ -32,7 +33,7 @@ async def open_client(simulator: Simulator) -> AsyncIterator[OpenClient]:
     opened = []
 
     async def open_one(**overrides: object) -> TestClient:
-        values = {"upstream": "simulator", "upstream_url": simulator.url, **overrides}
+        values = {"upstream": "simulator", "upstream_url": simulator.url, **NEVER_BUSY, **overrides}
         gateway = open_gateway(Settings(**values))
         application = await gateway.__aenter__()
         client = TestClient(TestServer(application))

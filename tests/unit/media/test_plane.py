@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Policy, Session
 
+from gateway.guard.intake import Intake
 from gateway.media import rtcp, rtp
 from gateway.media.answer import Formats
 from gateway.media.audio_uplink import AudioUplink
@@ -48,10 +49,12 @@ class Browser:
         self.levels: list[float] = []
         self.heard = bytearray()
         jpeg = JpegWorker()
-        video = VideoUplink(Settings(), jpeg, lambda _: None, lambda _: None, itertools.count(1))
+        ignore = lambda *_: None  # noqa: E731
+        video = VideoUplink(Settings(), jpeg, ignore, ignore, ignore, itertools.count(1))
         audio = AudioUplink(self.heard.extend, lambda: None, lambda level_dbov, _: self.levels.append(level_dbov))
         formats = Formats(OPUS, RED, 1, {VP8: "vp8"}, {RTX: VP8})
-        self.plane = Plane(self, formats, VOICE, audio, video, self.losses.append)
+        self.intake = Intake(8_000, 1_500)
+        self.plane = Plane(self, formats, VOICE, audio, video, self.intake, self.losses.append)
 
     def send(self, datagram: bytes) -> bool:
         """What the plane sends."""

@@ -11,7 +11,9 @@ from aioice import stun
 from aioice.ice import Connection
 
 from gateway.errors import ConfigError
+from gateway.media import udp
 from gateway.media.udp import ADDRESSES_MAX, DATAGRAM_MAX_BYTES, UdpPort, _address, _is_within, _Socket, _username
+from tests.clock import virtually
 
 HERE, STRANGER = ("192.0.2.1", 4000), ("192.0.2.66", 6666)
 MEDIA = b"\x80\x6f" + bytes(40)
@@ -107,8 +109,9 @@ async def test_a_check_is_led_to_its_call_and_a_false_one_dropped() -> None:
     assert wire.port.dropped["stranger"] == 1
 
 
-async def test_malformed_checks_raise_nothing() -> None:
+async def test_malformed_checks_raise_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A good check, cut off anywhere, or with any byte changed, or with attributes of nonsense lengths."""
+    monkeypatch.setattr(udp, "CHECKS_BURST", 10_000)
     wire = Wire()
     wire.port.valid(wire.connection.local_username, HERE)
     good, chance = wire.check(), random.Random(7)
@@ -123,6 +126,33 @@ async def test_malformed_checks_raise_nothing() -> None:
     assert wire.answered == 0, "none of them is authentic"
     wire.arrives(good)
     assert wire.answered == 1
+
+
+@virtually
+async def test_a_flood_of_checks_and_records_is_turned_away() -> None:
+    """What no browser sends so often is dropped before it is read: of one call, and of strangers in all."""
+    wire = Wire()
+    wire.port.valid(wire.connection.local_username, HERE)
+    for _ in range(udp.CHECKS_BURST + 500):
+        wire.arrives(wire.check(password="w" * 22))
+    assert wire.port.dropped["rate"] == 500
+    record = b"\x16" + bytes(40)
+    for _ in range(udp.RECORDS_BURST + 500):
+        wire.arrives(record)
+    assert len(wire.got) == udp.RECORDS_BURST
+    asked = 0
+
+    def asking(_: bytes) -> None:
+        nonlocal asked
+        asked += 1
+
+    wire.port._asking = asking  # type: ignore[method-assign, assignment]
+    for _ in range(udp.STRANGERS_BURST + 500):
+        wire.arrives(b"\x01\x01\x00\x00\x21\x12\xa4\x42" + bytes(12), STRANGER)
+    assert asked == udp.STRANGERS_BURST
+    await asyncio.sleep(1.0)
+    wire.arrives(wire.check())
+    assert wire.answered == 1, "it goes on when the flood is over"
 
 
 async def test_addresses_of_a_call_are_bounded_and_go_with_it() -> None:

@@ -1,0 +1,42 @@
+"""What is said, as the browser is told it, turn by turn.
+
+Owns the number of the turn and the person's words in it. It must not know where words come from.
+**Invariant: the words of a turn are told as final once, when it is complete, and before the next turn begins.**
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from gateway import events
+
+
+class Captions:
+    """The captions of one session."""
+
+    def __init__(self, publish: Callable[[events.Message], None]) -> None:
+        self._publish = publish
+        self._turn = 1
+        self._user_words = ""
+
+    def model_words(self, text: str) -> None:
+        """The model says this."""
+        self._publish(events.bot_output(text, self._turn))
+
+    def user_words(self, text: str) -> None:
+        """The person said this."""
+        self._user_words += text
+        self._tell(final=False)
+
+    def turn_complete(self) -> None:
+        """The model's turn is over."""
+        if self._user_words:
+            self._tell(final=True)
+            self._user_words = ""
+        self._publish(events.server_message("turn", number=self._turn))
+        self._turn += 1
+
+    def _tell(self, *, final: bool) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._publish(events.user_transcription(self._user_words.strip(), final=final, timestamp=now))
