@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 PROBE_S = 0.1  # between two looks at how late the loop is; ten a second cost 0.05 % of a processor
 TELL_EVERY = 5  # probes
 WINDOW_S = 2.0
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of cgroup v2 and v1
 LATE_SHARE = 0.9  # one long step of the loop in two seconds is not a load; two are
 
 
@@ -91,7 +92,7 @@ def memory_bytes() -> int:
 def memory_max_bytes() -> int:
     """What this process may take: the limit of its container, else the machine's memory; 0 where neither is known."""
     found = []
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):  # cgroup v2, v1
+    for path in LIMITS:
         try:
             found.append(int(Path(path).read_text(encoding="ascii")))
         except (OSError, ValueError):  # not there, or "max"

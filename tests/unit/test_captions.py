@@ -1,0 +1,21 @@
+"""What is said, as the browser is told it."""
+
+from typing import Any
+
+from gateway.captions import Captions
+
+
+def test_words_are_told_as_they_come_and_once_as_final() -> None:
+    """The person's with all that came before in the turn, the model's with their turn; then the next turn begins."""
+    told: list[dict[str, Any]] = []
+    captions = Captions(told.append)
+    captions.user_words(" what")
+    captions.user_words(" is it")
+    captions.model_words("A leaf.")
+    captions.turn_complete()
+    captions.model_words("Yes?")
+    captions.turn_complete()
+    spoken = [(one["data"]["text"], one["data"]["final"]) for one in told if one["type"] == "user-transcription"]
+    assert spoken == [("what", False), ("what is it", False), ("what is it", True)]
+    assert [one["data"]["segment_id"] for one in told if one["type"] == "bot-output"] == ["turn-1", "turn-2"]
+    assert [one["data"]["number"] for one in told if one["type"] == "server-message"] == [1, 2]
