@@ -1,7 +1,8 @@
 """What is said, as the browser is told it, turn by turn.
 
 Owns the number of the turn and the person's words in it. It must not know where words come from.
-**Invariant: the words of a turn are told as final once, when it is complete, and before the next turn begins.**
+**Invariant: the words of a turn are told as final once, when it is complete, and before the next turn begins; of a very
+long speech piece by piece, so that no message has more than `WORDS_MAX_CHARS` and a word.**
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gateway import events
+
+WORDS_MAX_CHARS = 4000  # five minutes of speech: each message repeats what was said before
 
 
 class Captions:
@@ -28,6 +31,9 @@ class Captions:
         """The person said this."""
         self._user_words += text
         self._tell(final=False)
+        if len(self._user_words) > WORDS_MAX_CHARS:
+            self._tell(final=True)
+            self._user_words = ""
 
     def turn_complete(self) -> None:
         """The model's turn is over."""

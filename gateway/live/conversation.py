@@ -69,7 +69,10 @@ class Conversation:
         self._options = options
         self._on_event = on_event
         self._is_quiet = is_quiet
-        self._memory = Memory(policy.context_budget_tokens, summarise, policy.rehydrate_with)
+        self._memory = Memory(
+            policy.context_budget_tokens, summarise, policy.rehydrate_with, policy.transcript_max_chars
+        )
+        self._told_full = False
         self._breaker = breaker or Breaker()
         self._connect = connect
         self._outbox = Outbox()
@@ -378,6 +381,10 @@ class Conversation:
         self.transcript.end_turn()
         self._generating = self._in_turn = False
         self._answer_bytes = 0
+        if self._memory.is_full and not self._told_full:
+            self._told_full = True
+            metrics.LIMITS_REACHED.labels("transcript_full").inc()
+            self._on_event(Notice("transcript_full", "The oldest words of this call are no longer kept.", "info"))
 
     def _service_error(self, code: int | None, text: str) -> None:
         """An error inside the stream: one that has a status ends the link, another is told."""

@@ -31,14 +31,25 @@ async def extract_only(turns: Sequence[Turn], before: str) -> str:
 class Memory:
     """The memory of one conversation."""
 
-    def __init__(self, budget_tokens: int, summarise: Summarise, tell_as: Literal["instruction", "content"]) -> None:
-        self.transcript = Transcript()
+    def __init__(
+        self,
+        budget_tokens: int,
+        summarise: Summarise,
+        tell_as: Literal["instruction", "content"],
+        transcript_max_chars: int,
+    ) -> None:
+        self.transcript = Transcript(transcript_max_chars)
         self.meter = ContextMeter(budget_tokens)
         self.tells_less = False  # a fuller seed was refused
         self._summarise = summarise
         self._tell_as = tell_as
         self._summary = ""
         self._summarised_turns = 0  # turns up to this number are in the summary
+
+    @property
+    def is_full(self) -> bool:
+        """True when not everything that was said is kept."""
+        return bool(self.transcript.dropped_turns or self.transcript.dropped_chars)
 
     @property
     def is_empty(self) -> bool:

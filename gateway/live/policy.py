@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.live.messages import Declaration, SetupOptions
+from gateway.live.transcript import CHARS_MAX
 from gateway.live.watchdog import ANSWER_S, MORE_S
 from gateway.settings import Settings
 
@@ -22,6 +23,7 @@ class Policy:
     more_s: float = MORE_S
     context_budget_tokens: int = 40_000
     rehydrate_with: Literal["instruction", "content"] = "instruction"
+    transcript_max_chars: int = CHARS_MAX
 
 
 def setup_options(settings: Settings, functions: tuple[Declaration, ...] = ()) -> SetupOptions:
@@ -36,4 +38,5 @@ def policy(settings: Settings) -> Policy:
         answer_s=settings.answer_timeout_s,
         context_budget_tokens=settings.context_budget_tokens,
         rehydrate_with=settings.rehydrate_with,
+        transcript_max_chars=settings.transcript_max_chars,
     )

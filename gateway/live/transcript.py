@@ -2,7 +2,8 @@
 
 Owns the words of one conversation, turn by turn; for the model those that were heard. It must not know links, playout
 or time.
-**Invariant: a turn that is over never changes; the oldest are dropped when the log is full, and counted.**
+**Invariant: a turn that is over never changes; the log holds no more than its characters: the oldest turns are dropped,
+and what goes beyond a turn's share of it, and both are counted.**
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CHARS_MAX = 200_000  # some hours of talk; more than any seed can carry
+TURN_SHARE = 5  # of the log, for one turn: half an hour of talk without an answer
 CUT_MARK = " —"  # where the person spoke over the model
 
 
@@ -74,8 +76,10 @@ class Turn:
 class Transcript:
     """The turns of one conversation; the last one is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, chars_max: int = CHARS_MAX) -> None:
         self.dropped_turns = 0
+        self.dropped_chars = 0  # of turns that had more than their share
+        self._chars_max = chars_max
         self._turns: deque[Turn] = deque([Turn(1)])
         self._chars = 0
 
@@ -97,21 +101,22 @@ class Transcript:
         """The person said this. Gemini 3 tells it after its own answer: it belongs to the same turn all the same."""
         if self.open.user and self.open.model:
             self.end_turn()
-        self.open.user += text
+        self.open.user += self._fitting(text)
 
     def typed(self, text: str) -> None:
         """The person wrote this: always the beginning of a turn."""
         if self.open.model:
             self.end_turn()
-        self.open.user += f" {text}" if self.open.user else text
+        self.open.user += self._fitting(f" {text}" if self.open.user else text)
 
     def model_words(self, text: str) -> None:
         """The model says this."""
-        self.open.model += text
+        self.open.model += self._fitting(text)
 
     def tool(self, used: Used) -> None:
         """A tool was called."""
-        self.open.tools.append(used)
+        if self._fitting(str(used)) == str(used):
+            self.open.tools.append(used)
 
     def cut(self, heard_share: float) -> None:
         """Of the model's words in this turn only this share (0 to 1) was heard."""
@@ -126,6 +131,12 @@ class Transcript:
             return
         self._chars += self.open.chars
         self._turns.append(Turn(self.open.number + 1))
-        while self._chars > CHARS_MAX and len(self._turns) > 1:
+        while self._chars > self._chars_max and len(self._turns) > 1:
             self._chars -= self._turns.popleft().chars
             self.dropped_turns += 1
+
+    def _fitting(self, text: str) -> str:
+        """As much of it as the open turn still takes."""
+        room = max(0, self._chars_max // TURN_SHARE - self.open.chars)
+        self.dropped_chars += max(0, len(text) - room)
+        return text[:room]

@@ -45,7 +45,14 @@ test("voice goes both ways, the picture one way and no larger than the model loo
   assert.deepEqual(pc.transceivers[1].init, {
     direction: "sendonly",
     sendEncodings: [
-      { maxFramerate: 1, maxBitrate: 300_000, scaleResolutionDownBy: 1.25, priority: "low", networkPriority: "low" },
+      {
+        active: true,
+        maxFramerate: 1,
+        maxBitrate: 300_000,
+        scaleResolutionDownBy: 1.25,
+        priority: "low",
+        networkPriority: "low",
+      },
     ],
   });
 });
@@ -186,7 +193,18 @@ test("pictures are sent no more often than they are looked at", async () => {
   await peer.limitPictures(1);
   peer.addPicture(new FakeTrack("video"), { ...LIMITS, fpsMax: 3 });
   await peer.limitPictures(1.5);
-  assert.equal(pc.transceivers[0].init.sendEncodings[0].maxFramerate, 1.5);
+  const encoding = () => pc.transceivers[0].init.sendEncodings[0];
+  assert.equal(encoding().maxFramerate, 1.5);
+  await peer.limitPictures(0);
+  assert.equal(encoding().active, false, "while none is looked at, none is sent");
+  await peer.limitPictures(2);
+  assert.deepEqual([encoding().active, encoding().maxFramerate], [true, 2]);
+});
+
+test("a peer that is made while no picture is looked at sends none", () => {
+  const { peer, pc } = made();
+  peer.addPicture(new FakeTrack("video"), { ...LIMITS, fpsMax: 0 });
+  assert.equal(pc.transceivers[0].init.sendEncodings[0].active, false);
 });
 
 test("a peer that fails or is closed before it was connected rejects, and is not called lost", async () => {

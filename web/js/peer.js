@@ -75,7 +75,7 @@ export class Peer {
    */
   addPicture(track, { longSidePx, sizePx, fpsMax }) {
     const encoding = {
-      maxFramerate: fpsMax,
+      ...rate(fpsMax),
       maxBitrate: VIDEO_BPS,
       scaleResolutionDownBy: Math.max(1, longSidePx / sizePx),
       ...PICTURE_LAST,
@@ -100,11 +100,11 @@ export class Peer {
     if (this.#pc.signalingState !== "closed") await this.#voiceSender?.replaceTrack(track ?? null);
   }
 
-  /** Send pictures no more often than this: nobody would look at them. */
+  /** Send pictures no more often than this: nobody would look at them. At 0 none are sent. */
   async limitPictures(fps) {
     if (this.#isClosed || !this.#videoSender) return;
     const parameters = this.#videoSender.getParameters();
-    for (const encoding of parameters.encodings) encoding.maxFramerate = fps;
+    for (const encoding of parameters.encodings) Object.assign(encoding, rate(fps));
     await this.#videoSender.setParameters(parameters).catch(() => {}); // a wish; a browser may refuse it meanwhile
   }
 
@@ -230,6 +230,11 @@ export class Peer {
       this.#outcome.reject(new PeerProblem("No sound can get from this network to the gateway.", "no_way"));
     }
   }
+}
+
+/** The part of an encoding that says how often pictures are sent; a browser takes no rate of 0, but sends none. */
+function rate(fps) {
+  return fps > 0 ? { active: true, maxFramerate: fps } : { active: false };
 }
 
 function deferred() {

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.transcript import CHARS_MAX, Transcript, Turn, Used
+from gateway.live.transcript import CHARS_MAX, TURN_SHARE, Transcript, Turn, Used
 
 
 def test_words_of_a_turn_belong_together_in_whatever_order_they_come() -> None:
@@ -87,3 +87,31 @@ def test_the_log_is_bounded_and_never_loses_the_newest(words: list[str], share: 
     said = [text for text in words if text]
     if said:
         assert transcript.turns()[-1].user == said[-1] * 50
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["typed", "user_words", "model_words", "tool", "end"]), st.text()), max_size=60)
+)
+def test_the_log_is_bounded_whatever_is_said(said: list[tuple[str, str]]) -> None:
+    """Also in one turn that never ends; what was not kept is counted."""
+    transcript = Transcript(100)
+    for how, text in said:
+        if how == "end":
+            transcript.end_turn()
+        elif how == "tool":
+            transcript.tool(Used("weather", text * 9))
+        else:
+            getattr(transcript, how)(text * 9)
+        assert sum(turn.chars for turn in transcript.turns()) <= 100 + 100 // TURN_SHARE
+        assert transcript.open.chars <= 100 // TURN_SHARE
+
+
+def test_a_turn_that_never_ends_keeps_its_beginning() -> None:
+    """A flood of written words pushes nothing else out."""
+    transcript = Transcript(1000)
+    transcript.typed("before")
+    transcript.end_turn()
+    for _ in range(100):
+        transcript.typed("x" * 50)
+    assert transcript.turns()[0].user == "before"
+    assert transcript.dropped_chars > 4000
