@@ -7,15 +7,25 @@ import itertools
 from typing import Any
 
 import pylibsrtp
-from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpPsfbPacket, RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
+import pytest
+from aiortc.rtp import (
+    AnyRtcpPacket,
+    RtcpByePacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Policy, Session
 
-from gateway.guard.intake import Intake
+from gateway.guard.intake import Intake, Verdict
 from gateway.media import rtcp, rtp
 from gateway.media.answer import Formats
 from gateway.media.audio_uplink import AudioUplink
+from gateway.media.bandwidth import LEAST_BPS
 from gateway.media.jpeg import JpegWorker
 from gateway.media.opus import OpusEncoder
 from gateway.media.plane import Plane
@@ -82,7 +92,9 @@ class Browser:
         """Time goes by, with a beat every 20 ms."""
         for _ in range(round(seconds / 0.02)):
             await asyncio.sleep(0.02)
-            self.plane.tick(asyncio.get_running_loop().time())
+            now_s = asyncio.get_running_loop().time()
+            self.plane.tick(now_s)
+            self.intake.look(now_s)
 
 
 @virtually
@@ -195,6 +207,43 @@ async def test_a_voice_that_gets_lost_is_sent_twice() -> None:
     blocks = [[block.payload for block in rtp.unwrap_red(packet)] for packet in packets if packet]
     assert blocks == [[b"voice99", b"last"], [b"first"]]
     assert browser.rtp[0][1] & 0x7F == OPUS
+
+
+@virtually
+async def test_a_camera_that_floods_is_not_looked_at_and_speech_goes_on() -> None:
+    """Its packets are dropped before they are decrypted; nothing is asked of it meanwhile, and a little is offered."""
+    browser, encoder = Browser(), OpusEncoder(16_000)
+    number = 0
+    for turn in range(150):
+        for _ in range(100):
+            number += 1
+            browser.says(number % 65_536, KEY_FRAME, VP8, CAMERA, marker=True)
+        browser.says(turn, encoder.encode(b"\x10\x27\xf0\xd8" * 160))
+        await browser.passes(0.02)
+    assert browser.intake.verdict is Verdict.NO_VIDEO
+    assert browser.plane.dropped["too much"] > 12_000
+    assert browser.plane.stats.packets <= 1_500 + 150
+    assert len(browser.heard) >= 2.8 * 32_000
+
+
+@virtually
+async def test_nothing_is_asked_of_a_camera_that_is_paused() -> None:
+    """No repetition and no key frame until it is looked at again; then one at once."""
+    browser = Browser()
+    video = browser.plane._video
+    assert video is not None
+    browser.says(1, KEY_FRAME, VP8, CAMERA, marker=True)
+    await browser.passes(2.0)
+    asked = browser.plane.stats.plis_sent, browser.plane.stats.nacks_sent
+    video.allow(None)
+    browser.says(5, b"\x10\x01delta", VP8, CAMERA, marker=True)
+    await browser.passes(5.0)
+    assert (browser.plane.stats.plis_sent, browser.plane.stats.nacks_sent) == asked
+    offered = [one for one in browser.rtcp if isinstance(one, RtcpPsfbPacket) and one.fmt == rtcp.APPLICATION]
+    assert unpack_remb_fci(offered[-1].fci)[0] == pytest.approx(LEAST_BPS, rel=0.01)
+    video.allow(3.0)
+    await browser.passes(0.04)
+    assert browser.plane.stats.plis_sent == asked[0] + 1
 
 
 @virtually

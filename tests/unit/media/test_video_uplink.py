@@ -1,0 +1,162 @@
+"""The camera's way from packets to JPEG: what is decoded, and what is refused before."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gateway.media.frames import CodedFrame
+from gateway.media.jpeg import JpegWorker
+from gateway.media.rtp import Packet
+from gateway.media.video_uplink import Frame, TooLarge, VideoDecoder, VideoUplink
+from gateway.settings import Settings
+from tests.unit.media.test_dimensions import encoded, sps, vp8_key
+
+PICTURE = encoded("libvpx", 320, 240, deadline="realtime")
+
+
+def coded(data: bytes, codec: Any = "vp8") -> CodedFrame:
+    """A key frame."""
+    return CodedFrame(codec, data, True, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("frame", "size"),
+    [
+        (coded(vp8_key(16_000, 16_000) + bytes(30_000)), (16_000, 16_000)),
+        (coded(vp8_key(321, 16) + bytes(100)), (321, 16)),
+        (coded(sps(1024, 1024) + b"\0\0\1\x65" + bytes(1000), "h264"), (16_384, 16_384)),
+    ],
+)
+def test_a_picture_that_is_too_large_is_not_decoded(frame: CodedFrame, size: tuple[int, int]) -> None:
+    """Whoever announces it: 28 kB can be worth 380 MB. No decoder is even opened."""
+    decoder = VideoDecoder(320)
+    with pytest.raises(TooLarge) as refused:
+        decoder.decode((frame,))
+    assert refused.value.size == size
+    assert decoder._context is None
+
+
+def test_a_picture_of_the_largest_size_is_decoded() -> None:
+    """In both codecs; H.264 announces whole macroblocks, which are more than is seen."""
+    assert VideoDecoder(320).decode((coded(PICTURE),))[0].width == 320
+    tall = encoded("libx264", 320, 180, preset="ultrafast", tune="zerolatency")
+    assert VideoDecoder(320).decode((coded(tall, "h264"),))[0].height == 180
+
+
+def test_the_decoder_has_a_lock_of_its_own() -> None:
+    """Were a size not found before, the decoder would refuse it."""
+    decoder = VideoDecoder(64)
+    decoder.decode((coded(encoded("libvpx", 64, 48, deadline="realtime")),))
+    decoder._max_px = 640
+    with pytest.raises(ValueError, match="Invalid argument"):
+        decoder.decode((coded(PICTURE),))
+
+
+class Camera:
+    """An uplink, and what comes of it."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.frames: list[Frame] = []
+        self.wishes: list[float] = []
+        self.refused: list[tuple[int, int]] = []
+        self.jpeg = JpegWorker()
+        self.uplink = VideoUplink(
+            Settings(**settings),
+            self.jpeg,
+            self.frames.append,
+            self.wishes.append,
+            lambda width, height: self.refused.append((width, height)),
+            itertools.count(1),
+        )
+        self.running = asyncio.create_task(self.uplink.run())
+        self._sequence = 0
+
+    def sends(self, data: bytes, now_s: float) -> None:
+        """One key frame in as many packets as it takes."""
+        parts = [data[at : at + 1100] for at in range(0, len(data), 1100)]
+        for index, part in enumerate(parts):
+            head = b"\x10" if index == 0 else b"\x00"
+            packet = Packet(96, self._sequence, round(now_s * 90_000), 7, head + part, index == len(parts) - 1)
+            self._sequence = (self._sequence + 1) % 65_536
+            self.uplink.push(packet, "vp8", now_s)
+
+    async def until(self, met: Any) -> None:
+        """The picture thread has got so far."""
+        async with asyncio.timeout(20):
+            while not met():
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def camera() -> AsyncIterator[Camera]:
+    """A camera whose pictures may have 640 pixels."""
+    one = Camera(camera_max_px=640)
+    yield one
+    one.running.cancel()
+    await asyncio.gather(one.running, return_exceptions=True)
+    one.jpeg.close()
+
+
+async def test_a_giant_is_refused_and_the_next_picture_is_seen(camera: Camera) -> None:
+    """The size is told; after it a key frame is wanted."""
+    camera.sends(vp8_key(16_000, 16_000) + bytes(28_000), 0.0)
+    await camera.until(lambda: camera.refused)
+    assert camera.refused == [(16_000, 16_000)]
+    assert camera.uplink.frames.needs_key
+    camera.sends(PICTURE, 1.0)
+    await camera.until(lambda: camera.frames)
+    assert (camera.frames[0].width, camera.frames[0].height) == (320, 240)
+
+
+async def test_a_paused_camera_costs_nothing_and_resumes_with_a_key_frame(camera: Camera) -> None:
+    """It is told to send nothing, what comes is not put together, and it is asked anew at once."""
+    camera.sends(PICTURE, 0.0)
+    await camera.until(lambda: camera.frames)
+    camera.uplink.frames.wants_pli(0.5)
+    camera.uplink.allow(None)
+    assert camera.wishes == [0]
+    assert camera.uplink.frames.wants_pli(0.6), "a key frame is what it will go on with"
+    camera.sends(PICTURE, 1.0)
+    await asyncio.sleep(0)
+    assert not camera.uplink._coded
+    camera.uplink.allow(1.0)
+    assert camera.wishes == [0, 1]
+    assert camera.uplink.frames.wants_pli(1.1), "also right after another request"
+    camera.sends(PICTURE, 2.0)
+    await camera.until(lambda: len(camera.frames) == 2)
+
+
+async def test_fewer_pictures_are_taken_when_less_is_allowed(camera: Camera) -> None:
+    """However much moves."""
+    camera.uplink.allow(0.5)
+    pictures = [encoded("libvpx", 320, 240, deadline="realtime"), encoded("libvpx", 160, 240, deadline="realtime")]
+    for index in range(20):
+        camera.sends(pictures[index % 2], index / 2)
+        await camera.until(lambda: not camera.uplink._coded and not camera.jpeg.wait_s)
+    assert camera.wishes[0] == 0.5
+    assert 4 <= len(camera.frames) <= 6
+
+
+async def test_the_wait_for_the_picture_thread_is_known() -> None:
+    """Of the oldest piece of work; nothing waits when all is done, also what was given up."""
+    worker = JpegWorker()
+    assert worker.wait_s == 0
+    go = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        asyncio.run_coroutine_threadsafe(go.wait(), loop).result()
+
+    tasks = [asyncio.create_task(worker.run(work)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert worker.wait_s > 0
+    tasks[1].cancel()
+    go.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert worker.wait_s == 0
+    worker.close()
