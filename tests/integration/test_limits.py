@@ -118,14 +118,14 @@ async def test_a_session_takes_so_many_candidates_and_peers(open_client: Any) ->
 
 async def test_a_budget_ends_a_call_with_a_goodbye(open_client: Any, simulator: Simulator) -> None:
     """The model is asked for it and says it; then the call ends, with the reason in words."""
-    client = await open_client(token_budget=5)
+    client = await open_client(token_budget=5, goodbye_s=2.0)
     async with Caller(client, silent=True) as caller, caller.events() as socket:
         await until(socket, "bot-ready")
         live = await until(socket, "server-message", type="limits")
         assert live["data"]["tokens_left"] == 5
         await socket.send_json({"type": "send-text", "id": "1", "data": {"content": "hello"}})
         await until(socket, "server-message", type="notice", code="session_ends_soon")
-        await until(socket, "bot-started-speaking")
+        await until(socket, "bot-output")
         ended = await until(socket, "server-message", type="state", state="ended")
         assert ended["data"]["code"] == "token_budget"
         assert ended["data"]["reason"].endswith(".")
@@ -146,6 +146,9 @@ async def test_the_time_of_a_call_is_up(open_client: Any) -> None:
 class Giant(VideoStreamTrack):
     """A camera whose pictures announce 16,000 × 16,000 pixels; then one of a real size."""
 
+    GIANT = vp8_key(16_000, 16_000) + bytes(2_000)
+    REAL = encoded("libvpx", 320, 240, deadline="realtime")
+
     def __init__(self) -> None:
         super().__init__()
         self.is_giant = True
@@ -153,14 +156,13 @@ class Giant(VideoStreamTrack):
     async def recv(self) -> av.Packet:  # type: ignore[override]
         """A key frame that is already coded."""
         pts, time_base = await self.next_timestamp()
-        real = encoded("libvpx", 320, 240, deadline="realtime")
-        packet = av.Packet(vp8_key(16_000, 16_000) + bytes(28_000) if self.is_giant else real)
+        packet = av.Packet(self.GIANT if self.is_giant else self.REAL)
         packet.pts, packet.time_base = pts, fractions.Fraction(time_base)
         return packet
 
 
 async def test_a_picture_of_giant_size_is_refused_and_told(open_client: Any) -> None:
-    """28 kB that would take 380 MB to decode are not; the person is told, and a smaller picture is seen."""
+    """It is not decoded; the person is told, and a smaller picture is seen."""
     client = await open_client()
     camera = Giant()
     caller = Caller(client)
