@@ -13,9 +13,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from aioice import Candidate, stun
+from aioice import Candidate, ConnectionClosed, stun
 from aioice.candidate import candidate_foundation, candidate_priority
-from aioice.ice import CandidatePair, Connection, StunProtocol, get_host_addresses
+from aioice.ice import CandidatePair, Connection, ConnectionEvent, StunProtocol, get_host_addresses
 from aiortc import RTCPeerConnection
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
@@ -36,6 +36,7 @@ CONNECTION_NAMES = (
     "check_incoming",
     "data_received",
     "get_component_candidates",
+    "get_event",
     "query_consent",
     "request_received",
 )
@@ -199,6 +200,14 @@ class IceLeg:
             connection._protocols += protocols
             return [protocol.local_candidate for protocol in protocols]
 
+        next_event = connection.get_event
+
+        async def get_event() -> ConnectionEvent:
+            # A closed connection has None to tell, for which aiortc asks again at once and for ever: where a peer was
+            # closed in the turn of its answer, nothing else of the process ran any more.
+            return await next_event() or ConnectionClosed()
+
+        connection.get_event = get_event  # type: ignore[method-assign]
         connection.check_incoming = check_incoming  # type: ignore[method-assign, assignment]
         connection.data_received = data_received  # type: ignore[method-assign]
         connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]

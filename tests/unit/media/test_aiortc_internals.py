@@ -1,8 +1,9 @@
 """The private names that the gateway builds on."""
 
 import pytest
-from aioice import stun
+from aioice import ConnectionClosed, stun
 from aioice.ice import Connection
+from aiortc import RTCConfiguration, RTCPeerConnection
 
 from gateway.errors import ConfigError
 from gateway.media import aiortc_internals
@@ -21,3 +22,14 @@ async def test_a_name_that_moved_is_told(monkeypatch: pytest.MonkeyPatch, owner:
     monkeypatch.delattr(owner, name)
     with pytest.raises(ConfigError, match=rf"has moved .*{name}.*: install the versions of constraints\.txt"):
         aiortc_internals.check()
+
+
+async def test_a_closed_connection_says_so_to_who_asks_later() -> None:
+    """aiortc asks for the next event until it is told of the end: without an answer it asks for ever, and all stands
+    still. It asks late where a peer is closed in the turn of its answer."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTransceiver("audio")
+    leg = aiortc_internals.IceLeg(pc, lambda _: [], lambda _: None, lambda _: None)
+    await leg._connection.close()
+    assert isinstance(await leg._connection.get_event(), ConnectionClosed)
+    await pc.close()
