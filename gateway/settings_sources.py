@@ -82,6 +82,8 @@ def _read_env(env: Mapping[str, str]) -> dict[str, Any]:
             if f'"{field_name}"' in str(error):
                 raise ConfigError(f"{env_names(field_name)[0]} is not valid JSON: {error.__cause__}") from None
         raise ConfigError(str(error)) from None
+    except RecursionError:
+        raise ConfigError("A setting is JSON that is nested too deeply.") from None
 
 
 def _read_secret_files(env: Mapping[str, str]) -> dict[str, str]:
@@ -110,7 +112,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
             table = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except tomllib.TOMLDecodeError as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"The settings file {path} is not TOML: it is not text.") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"The settings file {path} is not TOML: {error}.") from None
     for key in table:
         if key not in Settings.model_fields:

@@ -85,7 +85,7 @@ def _command(session: Session, text: str) -> events.Message | None:
     try:
         command = json.loads(text)
         kind, message_id = command.get("type"), command.get("id")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return _refusal(None, "The message is not a JSON object.")
     match kind:
         case "client-ready":

@@ -281,7 +281,10 @@ ServerEvent = (
 
 def parse(raw: str | bytes) -> list[ServerEvent]:
     """All that one server message says, in the order in which it is to be acted on; raises ValueError."""
-    message = json.loads(raw)
+    try:
+        message = json.loads(raw)
+    except RecursionError:
+        raise ValueError("a server message is nested too deeply") from None
     if not isinstance(message, dict):
         raise ValueError("a server message is not a JSON object")
     return list(_events(message))

@@ -24,6 +24,7 @@ SET_PACKET_LOSS_PERC = 4014
 RESET_STATE = 4028
 
 PACKET_MAX_MS = 120  # RFC 6716 §3.2.5
+CONCEAL_STEP_MS = 5  # libopus guesses in multiples of 2.5 ms
 PACKET_MAX_BYTES = 1276  # RFC 6716 §3.2: one frame of 1275 bytes and its TOC
 BITRATE_BPS = 32_000
 COMPLEXITY = 3  # half the CPU of 5, and no difference that is heard at this rate in speech
@@ -132,8 +133,9 @@ class OpusDecoder:
             return None
 
     def conceal(self, duration_ms: int) -> bytes:
-        """A guess at lost sound; a multiple of 2.5 ms."""
-        return self._decode(None, duration_ms, fec=False)
+        """A guess at lost sound, of any length up to `PACKET_MAX_MS`."""
+        whole_ms = min(PACKET_MAX_MS, -(-duration_ms // CONCEAL_STEP_MS) * CONCEAL_STEP_MS)
+        return self._decode(None, whole_ms, fec=False)[: duration_ms * self._rate_hz // 1000 * 2]
 
     def reset(self) -> None:
         """Forget the past."""

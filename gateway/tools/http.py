@@ -75,7 +75,7 @@ async def _request(declared: HttpTool, headers: Mapping[str, str], connect: Conn
     text = body.decode(errors="replace")
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
