@@ -61,7 +61,6 @@ class Allowance:
         settings: Settings,
         budget: Budget,
         *,
-        video: bool,
         publish: Callable[[events.Message], None],
         say: Callable[[str], None],
         busy: Callable[[], bool],
@@ -78,7 +77,7 @@ class Allowance:
         self._end = end
         self._deadlines = Deadlines(settings.session_max_s, settings.idle_end_s, self._now_s)
         self._ends_at = datetime.now(UTC) + timedelta(seconds=settings.session_max_s)
-        self._against: set[Against] = set() if video else {"token"}
+        self._against: set[Against] = set() if settings.video else {"token"}
         self._sparing = False  # every camera is looked at as if nothing moved
         self._spent: Spent | None = None
         self._wake = asyncio.Event()

@@ -97,7 +97,6 @@ class Session:
         self._allowance = Allowance(
             settings,
             budget,
-            video=claims.video,
             publish=self.events.publish,
             say=self._conversation.aside,
             busy=self._is_busy,
@@ -107,10 +106,9 @@ class Session:
         self._peers = TokenBucket(PEERS_PER_S, PEERS_BURST)
         self._frame_ids = itertools.count(1)
         self._unnamed_calls = itertools.count(1)
-        self._frames = SentFrames()
+        self._frames = SentFrames(self.events.publish)
         self._group = asyncio.TaskGroup()
-        self._started = asyncio.Event()
-        self._ending = asyncio.Event()
+        self._started, self._ending = asyncio.Event(), asyncio.Event()
         self._grace: asyncio.TimerHandle | None = None
 
     @property
@@ -248,7 +246,8 @@ class Session:
                     self._latency.reached("payload", self._now_s)
             case live.FrameSent(frame_id):
                 self._latency.frame(self._now_s)
-                self._frame_seen(frame_id)
+                self._allowance.frame()
+                self._frames.went(frame_id, self._now_s)
             case live.ModelWords(text):
                 self._captions.model_words(text)
             case live.UserWords(text):
@@ -322,14 +321,6 @@ class Session:
     def _allow_video(self, fps_max: float | None) -> None:
         if self._peer is not None:
             self._peer.allow_video(fps_max)
-
-    def _frame_seen(self, frame_id: int) -> None:
-        self._allowance.frame()
-        frame = self._frames.went(frame_id)
-        if frame is None:
-            return
-        age_ms = round((self._now_s - frame.captured_at_s) * 1000)
-        self.events.publish(events.frame(frame.id, age_ms, frame.width, frame.height, len(frame.jpeg)))
 
     # The WebRTC leg
 

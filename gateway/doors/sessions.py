@@ -114,7 +114,7 @@ class SessionDoor:
 
     async def _offer(self, request: web.Request) -> str:
         settings = self._settings
-        body = await _body(request, SDP, settings.sdp_max_bytes)
+        body = await read_body(request, SDP, settings.sdp_max_bytes)
         return check_offer(body, bytes_max=settings.sdp_max_bytes, sections_max=settings.sdp_max_sections)
 
     def _session(self, request: web.Request) -> Session:

@@ -32,12 +32,13 @@ REPLAYED = 10_000  # inputs between two looks at the memory
 REPLAY_MAX_S = 40.0
 HEAD = """# Fuzzing
 
-By `make fuzz`: every place where bytes of others are first read, under atheris {atheris} (libFuzzer, guided by coverage),
-from the seeds in `tests/corpus`. {date}, commit {commit}, Python {python}, {cores} shared cores.
+By `make fuzz`: every place where bytes of others are first read, under atheris {atheris} (libFuzzer, guided by
+coverage), from the seeds in `tests/corpus`. {date}, commit {commit}, Python {python}, {cores} shared cores.
 
 A target may raise nothing but the error that its module promises, must keep what it promises to bound, and may take
-{target:.0f} ms of processor time for an input. The time, and the growth of memory over {replayed:,} further inputs, are measured
-without instrumentation on all inputs that reached something new. A short run of the same targets is part of `make test`.
+{target:.0f} ms of processor time for an input. The time, and the growth of memory over {replayed:,} further inputs, are
+measured without instrumentation on all inputs that reached something new. A short run of the same targets is part of
+`make test`; what was found is mended and kept in `tests/corpus/fuzz`.
 
 | target | inputs | reached (features) | inputs that reached something new | slowest, ms | growth, KiB | findings |
 | --- | --- | --- | --- | --- | --- | --- |

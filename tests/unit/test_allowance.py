@@ -17,7 +17,7 @@ from tests.clock import virtually
 class Watched:
     """A session as its allowance sees it: what it is told, with the second."""
 
-    def __init__(self, *, video: bool = True, speaks_s: float = 2.0, **settings: Any) -> None:
+    def __init__(self, *, speaks_s: float = 2.0, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.told: list[tuple[float, dict[str, Any]]] = []
         self.said: list[tuple[float, str]] = []
@@ -29,7 +29,6 @@ class Watched:
         self.allowance = Allowance(
             self.settings,
             budget,
-            video=video,
             publish=lambda message: self.told.append((self.now_s, message["data"])),
             say=self._say,
             busy=lambda: self.busy,
