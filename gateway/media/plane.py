@@ -110,14 +110,15 @@ class Plane:
         if sessions is None or len(data) < 12 or not 128 <= data[0] < 192:
             self.dropped["early" if sessions is None else "kind"] += 1
             return
-        if not self._intake.take(len(data), data[1] & 0x7F in self._video_types):
-            self.dropped["too much"] += 1
-            return
         is_rtcp = 64 <= data[1] & 0x7F < 96  # RFC 5761 §4
         try:
             plain = sessions[0].unprotect_rtcp(data) if is_rtcp else sessions[0].unprotect(data)
         except (pylibsrtp.Error, ValueError):
             self.dropped["srtp"] += 1
+            return
+        # What counts is authentic: an address can be forged, and a stranger must not use up the caller's share.
+        if not self._intake.take(len(data), data[1] & 0x7F in self._video_types):
+            self.dropped["too much"] += 1
             return
         now_s = self._loop.time()
         self.last_packet_s = now_s
