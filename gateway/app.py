@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from gateway import __version__
 from gateway.certificate import tls_context
 from gateway.doors import build_doors
 from gateway.errors import ConfigError
@@ -30,11 +31,15 @@ from gateway.settings_check import check_start
 from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
 from gateway.telemetry.load import LoadSampler
+from gateway.telemetry import metrics, tracing
+from gateway.telemetry.pulse import Pulse
 from gateway.tools.http import http_tool
 from gateway.tools.mcp import McpServers
 from gateway.tools.profile import Profile, mcp_servers, read_profile
 from gateway.tools.registry import Tools, client_tool, tools_of_modules
 from gateway.tools.tool import Tool
+from gateway.turn.client import servers_of
+from gateway.turn.watch import RelayWatch
 
 # For how long a connection may say nothing, or not finish the head of a request: longer than the 60 s for which proxies
 # keep theirs, so that they are the ones to close.
@@ -49,6 +54,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     """
     check_start(settings)
     aiortc_internals.check()
+    metrics.BUILD.labels(__version__).set(1)
     profile = read_profile(settings.profile) if settings.profile else Profile()
     settings = with_profile(settings, profile)
     outgoing = Outgoing(settings.private_networks)
@@ -62,13 +68,18 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     store = MemoryStore(asyncio.get_running_loop().time)
     registry: Registry | None = None
     sampling: asyncio.Task[None] | None = None
+    pulse, relays = Pulse(), RelayWatch(servers_of(ice_servers(settings, ANYONE, time.time())))
     try:
+        if settings.otlp_url is not None:
+            tracing.configure(settings.otlp_url)
+        pulse.open()
+        relays.open()
         await media.open(settings.udp_port, (), settings.udp_networks, settings.udp_advertised)
         tools = Tools([*declared_tools(settings, profile, outgoing), *await servers.open()], settings.tool_timeout_s)
         upstream = upstream_from(settings, simulator.url if simulator else None)
         registry = Registry(settings, upstream, media, store, tools, profile.name)
         sampling = asyncio.create_task(LoadSampler(lambda: media.jpeg.wait_s, registry.feel).run(), name="load")
-        yield build_doors(settings, registry, tokens)
+        yield build_doors(settings, registry, tokens, pulse, relays)
     finally:
         if sampling is not None:
             sampling.cancel()
@@ -77,6 +88,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
             await registry.close()
         await servers.close()
         media.close()
+        await relays.close()
+        await tracing.close()
+        await pulse.close()
         if simulator is not None:
             await simulator.stop()
 

@@ -95,7 +95,7 @@ def _serve(options: argparse.Namespace) -> int:
     settings = _load(options)
     if options.lan:
         settings = on_lan(settings)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     for name, meant in unknown_variables(os.environ).items():
         logger.warning("%s is not a setting%s", name, f"; was {meant} meant?" if meant else "")
     if settings.effective_auth == "insecure-open":

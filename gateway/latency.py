@@ -39,7 +39,7 @@ class Latency:
         ttfab = self._clock.reached(to, now_s)
         if ttfab is None:
             return
-        metrics.TTFAB_S.labels(ttfab.trigger, ttfab.to).observe(ttfab.duration_s)
+        metrics.TTFAB_S.labels(ttfab.trigger, ttfab.to, metrics.fps_label(ttfab.video_fps)).observe(ttfab.duration_s)
         if ttfab.trigger == "speech" and ttfab.to == "payload":
             self._video_cost.add(ttfab)
         slope = self._video_cost.slope_ms_per_fps

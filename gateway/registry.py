@@ -73,6 +73,7 @@ class Registry:
         self._admission = Admission(settings)
         self._purses = Purses()
         self._closing = False
+        metrics.SESSIONS_MAX.set(settings.max_sessions)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -104,12 +105,23 @@ class Registry:
             self._runner,
         )
         session.shed(self._admission.level)
-        task = asyncio.create_task(self._hold(session), name=f"{session.label} session")
+        task = asyncio.create_task(self._hold(session), name=f"{session.label} session", context=session.context)
         self._sessions[session_id] = session, task
-        task.add_done_callback(lambda _: self._forget(session_id))
+        task.add_done_callback(lambda _: self._forget(session_id), context=session.context)
         metrics.SESSIONS.inc()
-        logger.info("session %s starts, %d in all", session.label, len(self._sessions))
+        session.context.run(logger.info, "session %s starts, %d in all", session.label, len(self._sessions))
         return session
+
+    def unready(self) -> dict[str, str]:
+        """Why no session can be added at the moment, by code; empty while one can."""
+        reasons = {}
+        if self._closing:
+            reasons["shutting_down"] = "The gateway is shutting down."
+        if len(self._sessions) >= self._settings.max_sessions:
+            reasons["full"] = f"All {self._settings.max_sessions} places are taken (GATEWAY_MAX_SESSIONS)."
+        if self._breaker.wait_s(asyncio.get_running_loop().time()):
+            reasons["upstream_quota"] = "The Gemini quota is used up for now."
+        return reasons
 
     def get(self, session_id: str, claims: Claims) -> Session:
         """Find a session; raises SessionNotFound, also for one of another subject, and TokenExpired.

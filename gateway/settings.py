@@ -254,7 +254,16 @@ class Settings(LimitSettings, BaseSettings):
         60.0, ge=0, description="Seconds a conversation is kept after its browser has gone, for it to come back."
     )
 
+    # What operators see
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="`json`: one object a line, with the session it belongs to."
+    )
+    otlp_url: str | None = Field(
+        None,
+        description="Where each turn is sent to as a trace, such as `http://collector:4318/v1/traces` (OTLP over HTTP; "
+        "needs the extra `tracing`); empty: nowhere.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -53,8 +53,8 @@ async def call_through(server: Server, gateway_url: str, token: str | None) -> F
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         return Finding(
             "wrong",
-            f"A call through {server.url} was not made: {gateway_url} cannot be reached ({error or 'no answer'}). Start "
-            "the gateway, or name it: gateway doctor --turn --gateway URL.",
+            f"A call through {server.url} was not made: {gateway_url} cannot be reached ({error or 'no answer'}). "
+            "Start the gateway, or name it: gateway doctor --turn --gateway URL.",
         )
     finally:
         await pc.close()

@@ -17,9 +17,13 @@ from gateway.doors.tokens import TokenDoor
 from gateway.guard.tokens import Tokens
 from gateway.registry import Registry
 from gateway.settings import Settings
+from gateway.telemetry.pulse import Pulse
+from gateway.turn.watch import RelayWatch
 
 
-def build_doors(settings: Settings, registry: Registry, tokens: Tokens | None) -> web.Application:
+def build_doors(
+    settings: Settings, registry: Registry, tokens: Tokens | None, pulse: Pulse, relays: RelayWatch
+) -> web.Application:
     """All doors as one application; the pages come last, because they take every other path."""
     application = web.Application(
         middlewares=[
@@ -36,7 +40,7 @@ def build_doors(settings: Settings, registry: Registry, tokens: Tokens | None) -
         [
             *SessionDoor(settings, registry).routes(),
             *event_door.routes(),
-            *OperationsDoor(settings, registry).routes(),
+            *OperationsDoor(settings, registry, pulse, relays).routes(),
             *TokenDoor(tokens).routes(),
             *pages.routes(),
         ]

@@ -19,34 +19,57 @@ from gateway.guard.turn_credentials import ice_servers
 from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.telemetry import metrics
+from gateway.telemetry.pulse import Pulse
+from gateway.turn.watch import RelayWatch
 
 
 class OperationsDoor:
     """The handlers."""
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry, pulse: Pulse, relays: RelayWatch) -> None:
         self._settings = settings
         self._registry = registry
+        self._pulse = pulse
+        self._relays = relays
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to a router."""
         return [
             web.get("/healthz", self.health),
+            web.get("/readyz", self.ready),
             web.get("/metrics", self.metrics),
             web.get("/v1/client-config", self.client_config),
             web.get("/v1/ice-servers", self.ice_servers),
         ]
 
     async def health(self, _: web.Request) -> web.Response:
-        """200 while the event loop turns; more is told only where this machine alone can ask."""
-        told: dict[str, Any] = {"status": "ok"}
+        """200 while the event loop turns; 503 when it was stuck lately, so that the process is best replaced.
+
+        More is told only where this machine alone can ask.
+        """
+        stale = self._pulse.is_stale
+        told: dict[str, Any] = {"status": "stuck" if stale else "ok"}
         if self._settings.effective_auth == "open":
-            told |= {"version": __version__, "sessions": len(self._registry)}
-        return web.json_response(told)
+            lag_ms = round(self._pulse.worst_lag_s * 1000)
+            told |= {"version": __version__, "sessions": len(self._registry), "worst_lag_ms": lag_ms}
+        return web.json_response(told, status=503 if stale else 200)
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """200 while a new session would be taken, else 503 with the reasons.
+
+        A relay that does not answer is told where this machine alone can ask (and in the log, and as a metric); it does
+        not turn away those who need none.
+        """
+        reasons = self._registry.unready()
+        told: dict[str, Any] = {"ready": not reasons, "reasons": reasons}
+        if self._settings.effective_auth == "open":
+            told["warnings"] = self._relays.warnings()
+        return web.json_response(told, status=503 if reasons else 200)
 
     async def metrics(self, request: web.Request) -> web.Response:
         """For Prometheus, with the operator's key."""
         require_operator(request, self._settings)
+        metrics.READY.set(not self._registry.unready())
         return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def client_config(self, request: web.Request) -> web.Response:

@@ -32,6 +32,7 @@ REFUSALS = {
 
 def problem(status: int, detail: str, code: str) -> web.Response:
     """A failure as a response."""
+    metrics.REFUSED.labels(code).inc()
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

@@ -368,7 +368,9 @@ class Conversation:
                 self.transcript.user_words(text)
             case messages.GenerationComplete():
                 self._generating = False
-            case messages.UsageReport(prompt_tokens=prompt) if prompt > 0:
+            case messages.UsageReport(prompt_tokens=prompt, response_tokens=response) if prompt > 0:
+                metrics.TOKENS.labels("prompt").inc(prompt)
+                metrics.TOKENS.labels("response").inc(response)
                 self._memory.meter.report(event.total_tokens)
             case messages.ToolCalls(calls):
                 if self._tools.called(calls, self._now_s):

@@ -108,4 +108,5 @@ def encode(outgoing: Outgoing) -> str:
         case AudioStreamEnd():
             return messages.audio_stream_end()
         case FrameToSend(_, jpeg):
+            metrics.FRAMES.labels("sent").inc()
             return messages.video(jpeg)

@@ -27,6 +27,7 @@ from gateway.media.reorder import RTT_START_S
 from gateway.media.sender import RtpSender
 from gateway.media.video_uplink import VideoUplink
 from gateway.media.voice import RTP_HZ
+from gateway.telemetry import metrics
 
 VIDEO_HZ = 90_000  # RTP clock of all video (RFC 3551 §5)
 REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
@@ -186,6 +187,7 @@ class Plane:
         if sent < LOSS_LEAST_PACKETS:
             return
         self._counted = self._sender.packets, self._sender.missed
+        _count("voice", sent, max(missed, round(sent * percent / 100)))
         percent = min(100.0, max(percent, 100 * missed / sent))
         self.stats.voice_loss_percent += LOSS_SMOOTHING * (percent - self.stats.voice_loss_percent)
         self._on_voice_loss(self.stats.voice_loss_percent)
@@ -282,6 +284,11 @@ class Plane:
             return
         receptions = [one for one in (self._audio_reception, self._video_reception) if one is not None]
         reports = [info for one in receptions if (info := one.info(now_s)) is not None]
+        for stream, one in (("microphone", self._audio_reception), ("camera", self._video_reception)):
+            if one is not None:
+                _count(stream, *one.latest)
+        if self._way.rtt_s is not None:
+            metrics.RTT_S.observe(self._way.rtt_s)
         for info in reports:
             if self._audio_reception is not None and info.ssrc == self._audio_reception.ssrc:
                 percent = info.fraction_lost * 100 / 256
@@ -290,3 +297,8 @@ class Plane:
         if (remb := self._remb()) is not None:
             compound += remb
         self._way.send(sessions[1].protect_rtcp(compound))
+
+
+def _count(stream: str, packets: int, lost: int) -> None:
+    metrics.PACKETS.labels(stream).inc(max(0, packets))
+    metrics.PACKETS_LOST.labels(stream).inc(lost)

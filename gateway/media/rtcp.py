@@ -120,6 +120,7 @@ class Reception:
         self._sequences = Unwrapper()
         self._first: int | None = None
         self._expected_before = self._received_before = 0
+        self.latest = (0, 0)  # packets expected, and lost, between the last two reports
         self._jitter = 0.0
         self._transit: float | None = None
         self._report: _SenderReport | None = None
@@ -153,6 +154,7 @@ class Reception:
         expected_now, received_now = expected - self._expected_before, self.received - self._received_before
         self._expected_before, self._received_before = expected, self.received
         lost_now = max(0, expected_now - received_now)
+        self.latest = expected_now, lost_now
         fraction = min(255, lost_now * 256 // expected_now) if expected_now > 0 else 0
         lsr, dlsr = 0, 0
         if self._report is not None:

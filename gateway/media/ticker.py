@@ -8,6 +8,7 @@ for.**
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable
 
@@ -34,7 +35,9 @@ class Ticker:
         if self._timers[phase] is None:
             loop = asyncio.get_running_loop()
             first_s = loop.time() + phase * TICK_S / PHASES
-            self._timers[phase] = loop.call_at(first_s, self._run, phase, first_s)
+            # The beat is everybody's: it must not carry the context of the call that happened to begin it.
+            nobodys = contextvars.Context()
+            self._timers[phase] = loop.call_at(first_s, self._run, phase, first_s, context=nobodys)
 
         def stop() -> None:
             if beat in self._phases[phase]:

@@ -23,6 +23,7 @@ from gateway.media.jpeg import JpegWorker
 from gateway.media.rtp import Packet
 from gateway.media.sampler import Luma, Sampler, sketch
 from gateway.settings import Settings
+from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ class VideoUplink:
                 continue
             except (ValueError, av.FFmpegError) as error:
                 logger.info("a picture could not be decoded: %s", error)
+                metrics.FRAMES.labels("undecodable").inc()
                 self.frames.broken()
                 continue
             await self._sample(picture, luma_sketch, coded[-1].arrived_s)
@@ -135,6 +137,7 @@ class VideoUplink:
             jpeg = await self._jpeg.encode(picture, self._settings.video_size_px, self._settings.video_max_bytes)
         except (ValueError, av.FFmpegError) as error:
             logger.warning("a picture could not be encoded: %s", error)
+            metrics.FRAMES.labels("unencodable").inc()
             return
         self._on_frame(Frame(next(self._ids), jpeg.data, jpeg.width, jpeg.height, arrived_s))
 

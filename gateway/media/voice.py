@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gateway.media.opus import BITRATE_BPS, EXPECTED_LOSS_PERCENT, OpusEncoder
 from gateway.media.playout import CHUNK_MS, RATE_HZ, Playout
+from gateway.telemetry import metrics
 
 RTP_HZ = 48_000  # of Opus, whatever the encoder's rate (RFC 7587 §4.1)
 TICK_RTP = RTP_HZ * CHUNK_MS // 1000
@@ -41,7 +42,9 @@ class Voice:
     def tick(self, missed: int = 0) -> None:
         """20 ms have passed, and so many more that were missed."""
         self._rtp_time += missed * TICK_RTP
+        underruns = self._playout.underruns
         pcm = self._playout.take()
+        metrics.UNDERRUNS.inc(self._playout.underruns - underruns)
         if pcm is None:
             self._quiet_ticks += 1
             if not self._was_silent:

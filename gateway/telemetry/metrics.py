@@ -6,13 +6,25 @@ Owns the metrics and their names. It must not know who counts.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 REGISTRY = CollectorRegistry()
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+ProcessCollector(registry=REGISTRY)  # process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds …
+BUILD = Gauge("gateway_build_info", "The version that runs; always 1.", ["version"], registry=REGISTRY)
+READY = Gauge("gateway_ready", "1 while new sessions are taken, as /readyz says.", registry=REGISTRY)
+LOOP_LAG_S = Histogram(
+    "gateway_event_loop_lag_seconds",
+    "How late the event loop woke up.",
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0),
+    registry=REGISTRY,
+)
+RELAY_UP = Gauge("gateway_turn_up", "1 while the TURN server answers.", ["server"], registry=REGISTRY)
+REFUSED = Counter("gateway_requests_refused", "Requests that got a problem, by its code.", ["code"], registry=REGISTRY)
 SESSIONS = Gauge("gateway_sessions", "Sessions at the moment.", registry=REGISTRY)
+SESSIONS_MAX = Gauge("gateway_sessions_max", "Sessions there is a place for.", registry=REGISTRY)
 SESSIONS_ENDED = Counter("gateway_sessions_ended", "Sessions that ended.", ["reason"], registry=REGISTRY)
 LIMITS_REACHED = Counter(
     "gateway_limits_reached", "What was more than is allowed, by the code of the limit.", ["limit"], registry=REGISTRY
@@ -45,8 +57,32 @@ UPLINK_DELAY_S = Histogram(
     buckets=(0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12, 0.14, 0.16, 0.2, 0.25, 0.3),
     registry=REGISTRY,
 )
+PACKETS = Counter(
+    "gateway_rtp_packets",
+    "Packets that should have come, by stream: microphone, camera, voice.",
+    ["of"],
+    registry=REGISTRY,
+)
+PACKETS_LOST = Counter(
+    "gateway_rtp_packets_lost",
+    "Packets of them that did not come at once, before any repair.",
+    ["of"],
+    registry=REGISTRY,
+)
+RTT_S = Histogram(
+    "gateway_rtt_seconds",
+    "Round trips to the browsers, one for each report.",
+    buckets=(0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0),
+    registry=REGISTRY,
+)
+UNDERRUNS = Counter(
+    "gateway_playout_underruns", "The model's voice ran dry in the middle of an answer.", registry=REGISTRY
+)
 DATAGRAMS_DROPPED = Counter(
     "gateway_udp_dropped", "Datagrams that were turned away, by why.", ["why"], registry=REGISTRY
+)
+FRAMES = Counter(
+    "gateway_uplink_frames", "Frames that went to the model, or failed on the way.", ["result"], registry=REGISTRY
 )
 FRAMES_REPLACED = Counter(
     "gateway_uplink_frames_replaced", "Frames that a newer one replaced unsent.", registry=REGISTRY
@@ -54,7 +90,7 @@ FRAMES_REPLACED = Counter(
 TTFAB_S = Histogram(
     "gateway_ttfab_seconds",
     "From the end of the person's speech to the first audio.",
-    ["trigger", "to"],
+    ["trigger", "to", "fps"],
     buckets=(0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
     registry=REGISTRY,
 )
@@ -65,12 +101,19 @@ TOOL_S = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 8.0),
     registry=REGISTRY,
 )
+TOKENS = Counter("gateway_model_tokens", "Tokens the model counted.", ["kind"], registry=REGISTRY)
 SUMMARIES = Counter("gateway_summaries", "Summaries of conversations.", ["by"], registry=REGISTRY)
 
 
 def exposition() -> bytes:
     """All metrics as Prometheus reads them."""
     return generate_latest(REGISTRY)
+
+
+def fps_label(fps: float) -> str:
+    """A label for how many frames a second go to the model: `0`, `1`, `2` or `3+`."""
+    rounded = round(fps)
+    return "3+" if rounded >= 3 else str(rounded)
 
 
 def close_code_label(code: int | None, http_status: int | None) -> str:

@@ -2,8 +2,8 @@
 
 Owns what is asked of a TURN server, in what order, and what each answer means. It must not know how credentials are
 made. It asks for permissions and sends nothing to any of the addresses it asks for.
-**Invariant: whatever a server answers, the audit goes on to its end; what was not refused is `wrong`, also when it could
-not be found out.**
+**Invariant: whatever a server answers, the audit goes on to its end; what was not refused is `wrong`, also when it
+could not be found out.**
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ async def _door(server: Server, tls: ssl.SSLContext | None) -> AsyncIterator[Fin
             )
             return
         yield Finding("ok", f"{server.url} takes our credentials and relays from {relay}.")
-        if ipaddress.ip_address(relay).is_private and not (_is_address(server.host) and ipaddress.ip_address(server.host).is_private):
+        if _is_private(relay) and not _is_private(server.host):
             yield Finding(
                 "wrong", f"{server.url} tells browsers to be found at {relay}, which is private: set PUBLIC_IPV4."
             )
@@ -130,9 +130,7 @@ async def _refuses(client: Client, server: Server, peer: Peer, words: str) -> Fi
     except Unreachable as error:
         return Finding("wrong", f"{server.url} was asked for {peer.address} ({peer.kind}){words}, and {error}.")
     if peer is ANYONE:
-        return Finding(
-            "warning", f"{server.url} relays to {peer.kind}{words}: allow the gateway alone, as turn/ does."
-        )
+        return Finding("warning", f"{server.url} relays to {peer.kind}{words}: allow the gateway alone, as turn/ does.")
     return Finding("wrong", f"{server.url} RELAYS TO {peer.address} ({peer.kind}){words}: deny it, as turn/ does.")
 
 
@@ -153,6 +151,10 @@ def tls_of_old() -> ssl.SSLContext:
     old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     old.set_ciphers("DEFAULT:@SECLEVEL=0")
     return old
+
+
+def _is_private(host: str) -> bool:
+    return _is_address(host) and ipaddress.ip_address(host).is_private
 
 
 def _is_address(host: str) -> bool:

@@ -1,7 +1,7 @@
 """A client of STUN and TURN servers (RFC 8489, RFC 8656), as far as a check needs one.
 
-Owns the exchange of requests over UDP, TCP and TLS, and what may go wrong with it. It must not know what the answers are
-wanted for. The encoding is aioice's.
+Owns the exchange of requests over UDP, TCP and TLS, and what may go wrong with it. It must not know what the answers
+are wanted for. The encoding is aioice's.
 **Invariant: every request ends, with an answer, a `Refused`, or an `Unreachable` that says what did not work; leaving
 the context frees the allocation and closes the socket.**
 """
@@ -116,7 +116,9 @@ class Client:
         reader, writer = await asyncio.open_connection(server.host, server.port, ssl=tls)
         return _Stream(reader, writer)
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         assert self._way is not None
         if self._allocated:
             with contextlib.suppress(Refused, Unreachable):
@@ -128,9 +130,7 @@ class Client:
         answer = await self._ask(stun.Message(stun.Method.BINDING, stun.Class.REQUEST))
         return _address(answer, "XOR-MAPPED-ADDRESS")
 
-    async def allocate(
-        self, *, family: int | None = None, also: int | None = None, transport: int = UDP
-    ) -> Address:
+    async def allocate(self, *, family: int | None = None, also: int | None = None, transport: int = UDP) -> Address:
         """Ask for a relay, of family 4 or 6, and for one `also` of the other; its address. Raises Refused."""
         attributes: dict[str, Any] = {"REQUESTED-TRANSPORT": transport}
         if family is not None:
@@ -204,19 +204,20 @@ class _Datagrams(asyncio.DatagramProtocol):
     transport: asyncio.DatagramTransport
 
     def __init__(self) -> None:
-        self._waiting: dict[bytes, asyncio.Future[stun.Message]] = {}
+        self._waiting: dict[bytes, asyncio.Future[stun.Message]] = {}  # by transaction
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
-    def datagram_received(self, data: bytes, addr: Any) -> None:
+    def datagram_received(self, data: bytes, _: Any) -> None:
         answer = _parse(data)
         waiting = self._waiting.get(answer.transaction_id) if answer is not None else None
         if waiting is not None and answer is not None and not waiting.done():
             waiting.set_result(answer)
 
     async def ask(self, request: stun.Message) -> stun.Message | None:
-        waiting = self._waiting[request.transaction_id] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[stun.Message] = asyncio.get_running_loop().create_future()
+        self._waiting[request.transaction_id] = waiting
         try:
             for _ in range(TRIES):
                 self.transport.sendto(bytes(request))

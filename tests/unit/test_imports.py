@@ -19,6 +19,7 @@ LAYERS = (
     ("gateway.__main__",),
     ("gateway.cli",),
     ("gateway.doctor",),
+    ("gateway.trial",),
     ("gateway.app",),
     ("gateway.doors",),
     ("gateway.registry", "gateway.lan"),
@@ -32,13 +33,14 @@ LAYERS = (
         "gateway.store",
         "gateway.simulator",
         "gateway.impair",
+        "gateway.turn",
     ),
     ("gateway.guard",),
     ("gateway.telemetry", "gateway.lifecycle", "gateway.events", "gateway.settings_table"),
     ("gateway.settings_sources", "gateway.settings_check"),
     ("gateway.settings",),
     ("gateway.settings_limits",),
-    ("gateway.errors", "gateway.mistakes", "gateway"),
+    ("gateway.errors", "gateway.mistakes", "gateway.findings", "gateway"),
 )
 
 # The rules: no I/O, no asyncio, no codec, no clock of their own.
@@ -85,6 +87,8 @@ PURE = (
     "gateway.simulator.voice",
     "gateway.simulator.wire",
     "gateway.telemetry.ttfab",
+    "gateway.turn.outside",
+    "gateway.turn.peers",
     "gateway.tools.ledger",
     "gateway.tools.schema",
 )
