@@ -240,7 +240,8 @@ class Settings(LimitSettings, BaseSettings):
     udp_advertised: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Addresses that browsers are told instead of the machine's own (NAT 1:1, Docker), as `address` or "
-        "`address:port`, comma-separated.",
+        "`address:port`, comma-separated: one for each of the machine's, and any further ones that lead here too, such "
+        "as the private one that a relay beside the gateway uses.",
     )
     audio_redundancy: bool = Field(
         True,

@@ -10,7 +10,7 @@ has moved before a call can.**
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aioice import Candidate, ConnectionClosed, stun
@@ -80,25 +80,31 @@ class MuxedProtocol(StunProtocol):
     def __init__(self, connection: Connection, transport: asyncio.DatagramTransport, address: Address) -> None:
         super().__init__(connection)
         self.transport = transport
-        host, port = address
-        self.local_candidate = Candidate(
-            foundation=candidate_foundation("host", "udp", host),
-            component=1,
-            transport="udp",
-            priority=candidate_priority(1, "host"),
-            host=host,
-            port=port,
-            type="host",
-        )
+        self.local_candidate = candidate_of(address)
 
     async def close(self) -> None:
         """The socket stays open: others use it."""
 
 
+def candidate_of(address: Address) -> Candidate:
+    """A host candidate."""
+    host, port = address
+    return Candidate(
+        foundation=candidate_foundation("host", "udp", host),
+        component=1,
+        transport="udp",
+        priority=candidate_priority(1, "host"),
+        host=host,
+        port=port,
+        type="host",
+    )
+
+
 class IceLeg:
     """The ICE side of one peer connection on a shared port.
 
-    `join` gives the connection its ends of the sockets; `on_valid` is told an address whose check was authentic;
+    `join` gives the connection its ends of the sockets; `offered_too` are further addresses that lead to them, which
+    browsers are told and we need not know of; `on_valid` is told an address whose check was authentic;
     `on_datagram` gets what is neither STUN nor DTLS.
     """
 
@@ -108,11 +114,13 @@ class IceLeg:
         join: Callable[[Connection], list[MuxedProtocol]],
         on_valid: Callable[[Address], None],
         on_datagram: Callable[[bytes], None],
+        offered_too: Sequence[Address] = (),
     ) -> None:
         self._dtls: RTCDtlsTransport = pc.getTransceivers()[0].receiver.transport
         self._ice: RTCIceTransport = self._dtls.transport
         self._connection: Connection = self._ice._connection
         self._join = join
+        self._offered_too = offered_too
         self._on_valid = on_valid
         self._on_datagram = on_datagram
         self._flight: list[bytes] = []
@@ -198,7 +206,7 @@ class IceLeg:
         async def get_component_candidates(component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
             protocols = self._join(connection)
             connection._protocols += protocols
-            return [protocol.local_candidate for protocol in protocols]
+            return [*(protocol.local_candidate for protocol in protocols), *map(candidate_of, self._offered_too)]
 
         next_event = connection.get_event
 

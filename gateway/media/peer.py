@@ -296,7 +296,8 @@ class Peer:
             if self._plane is not None:
                 self._plane.received(data)
 
-        leg = IceLeg(self._pc, self._worker.udp.join, valid, received)
+        udp = self._worker.udp
+        leg = IceLeg(self._pc, udp.join, valid, received, udp.offered_too)
         return leg
 
     def _open_plane(self, leg: IceLeg, answer_sdp: str, *, video: bool) -> None:

@@ -67,6 +67,12 @@ class UdpPort:
         for address in addresses:
             await self._bind(address, self.port or port)
         self._advertised = [_address(text, self.port) for text in advertised]
+        for address in self._advertised:
+            if not any(_is_ipv6(one.address) == _is_ipv6(address) for one in self._sockets):
+                raise ConfigError(
+                    f"GATEWAY_UDP_ADVERTISED names {address[0]}, and no address of that family is used for media here: "
+                    f"there are {', '.join(one.address[0] for one in self._sockets)}."
+                )
 
     async def _bind(self, address: str, port: int) -> None:
         loop = asyncio.get_running_loop()
@@ -92,14 +98,32 @@ class UdpPort:
 
     @property
     def offered(self) -> list[Address]:
-        """What browsers are told, one for each local address."""
-        told = self._advertised
-        return [told[min(index, len(told) - 1)] if told else one.address for index, one in enumerate(self._sockets)]
+        """What browsers are told: the advertised addresses, else those of the sockets."""
+        return list(dict.fromkeys((*self._told.values(), *self.offered_too)))
+
+    @property
+    def offered_too(self) -> list[Address]:
+        """Advertised addresses beyond one for each socket, such as the private one that a relay beside us uses."""
+        told = set(self._told.values())
+        return [address for address in self._advertised if address not in told]
+
+    @property
+    def _told(self) -> dict[_Socket, Address]:
+        """The address of each socket that is offered, family by family; further sockets share the last one."""
+        if not self._advertised:
+            return {one: one.address for one in self._sockets}
+        told = {}
+        for is_ipv6 in (False, True):
+            addresses = [address for address in self._advertised if _is_ipv6(address) == is_ipv6]
+            sockets = [one for one in self._sockets if _is_ipv6(one.address) == is_ipv6]
+            if addresses:
+                told |= {one: addresses[min(index, len(addresses) - 1)] for index, one in enumerate(sockets)}
+        return told
 
     def join(self, connection: Connection) -> list[MuxedProtocol]:
         """A new call; its ends of the sockets."""
         call = self._by_ufrag[connection.local_username] = _Call()
-        for one, address in zip(self._sockets, self.offered, strict=True):
+        for one, address in self._told.items():
             call.protocols[one] = MuxedProtocol(connection, one.transport, address)
         return list(call.protocols.values())
 
@@ -214,6 +238,10 @@ def _username(data: bytes) -> str:
             return data[offset + 4 : offset + 4 + length].decode("ascii", "replace")
         offset += 4 + (length + 3) // 4 * 4
     return ""
+
+
+def _is_ipv6(address: Address) -> bool:
+    return ":" in address[0]
 
 
 def _is_within(address: str, networks: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Sequence
 
 from gateway.findings import Finding
@@ -148,7 +149,9 @@ def tls_of_old() -> ssl.SSLContext:
     """What asks for TLS 1.0 or 1.1, and does not look at certificates."""
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that nobody should speak it is what is checked
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     old.set_ciphers("DEFAULT:@SECLEVEL=0")
     return old
 

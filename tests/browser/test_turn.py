@@ -8,7 +8,7 @@ from playwright.async_api import async_playwright, expect
 from gateway.media.aiortc_internals import host_addresses
 from tests.browser.conftest import CHROMIUM
 from tests.browser.test_main_job import PATIENCE_MS, state
-from tests.browser.turn import Coturn
+from tests.coturn import Coturn
 from tests.measure.sound import Samples, find, read_wav
 from tests.programs import gateway_and_simulator, require
 
@@ -37,10 +37,20 @@ async def test_a_browser_behind_a_firewall_talks_through_the_relay(
     chromium = require("chromium", "apt-get install chromium")
     microphone, camera = devices
     recorded = tmp_path / "recorded"
+    address = host_addresses()[0]
+    # Behind NAT, with the relay on the gateway's side of it: the public address leads nowhere here, and the relay
+    # refuses it; the private one is told as well.
+    told = f"203.0.113.9,{address}" if transport == "udp" else ""
     files = [f"--use-file-for-fake-audio-capture={microphone}%noloop", f"--use-file-for-fake-video-capture={camera}"]
     with (
-        Coturn(host_addresses()[0], tmp_path) as turn,
-        gateway_and_simulator(tmp_path, recorded, GATEWAY_ICE_SERVERS=turn.servers(transport)) as (gateway, simulator),
+        Coturn(address, tmp_path) as turn,
+        gateway_and_simulator(
+            tmp_path,
+            recorded,
+            GATEWAY_ICE_SERVERS=turn.servers(transport),
+            GATEWAY_UDP_NETWORKS="0.0.0.0/0",
+            GATEWAY_UDP_ADVERTISED=told,
+        ) as (gateway, simulator),
     ):
         async with async_playwright() as playwright:
             # The certificate of this coturn is its own.

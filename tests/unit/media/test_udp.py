@@ -208,6 +208,33 @@ async def test_the_advertised_address_is_told_instead_of_our_own() -> None:
     await asyncio.sleep(0)
 
 
+async def test_further_advertised_addresses_are_told_as_well() -> None:
+    """The public one for phones, the private one for a relay on the same network; the socket is joined once."""
+    port = UdpPort()
+    await port.open(0, ["127.0.0.1"], advertised=["198.51.100.7", "10.0.0.5", "198.51.100.8:50000"])
+    assert port.offered == [("198.51.100.7", port.port), ("10.0.0.5", port.port), ("198.51.100.8", 50000)]
+    assert port.offered_too == port.offered[1:]
+    assert len(port.join(Connection(ice_controlling=False))) == 1
+    port.close()
+    await asyncio.sleep(0)
+
+
+async def test_addresses_are_told_family_by_family() -> None:
+    """An IPv4 address never stands for a socket of IPv6; without a socket of its family it is a mistake."""
+    port = UdpPort()
+    await port.open(0, ["127.0.0.1", "::1"], advertised=["2001:db8::7", "198.51.100.7"])
+    told = {one.transport.get_extra_info("sockname")[0]: one.local_candidate.host for one in port.join(Connection(False))}
+    assert told == {"127.0.0.1": "198.51.100.7", "::1": "2001:db8::7"}
+    port.close()
+    port = UdpPort()
+    await port.open(0, ["127.0.0.1", "::1"], advertised=["198.51.100.7"])
+    assert port.offered == [("198.51.100.7", port.port)]  # the one that was not named is not told
+    port.close()
+    with pytest.raises(ConfigError, match="no address of that family"):
+        await UdpPort().open(0, ["127.0.0.1"], advertised=["2001:db8::7"])
+    await asyncio.sleep(0)
+
+
 def test_addresses_are_read() -> None:
     """Of both families, with and without a port; nonsense is a sentence."""
     assert _address("192.0.2.1", 9) == ("192.0.2.1", 9)
