@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit secrets turn-audit test-deploy docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,7 @@ unit: $(VENV)/.dev  ## The pure rules
 	$(BIN)/pytest tests/unit tests/measure
 
 integration: $(VENV)/.dev  ## Several parts together, on loopback
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/integration tests/turn
 
 web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
 	$(BIN)/pytest tests/web
@@ -68,8 +68,18 @@ bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what thei
 audit: $(VENV)/.dev  ## What the project is built of: agreed, unchanged, not known to be vulnerable
 	$(BIN)/python .ci/audit.py
 
+secrets:  ## Make .env for docker compose, with random secrets; never changes one that is there
+	$(PYTHON) deploy/make_env.py
+
+turn-audit: $(BIN)/gateway  ## Check that the TURN servers of the settings lead to the gateway and nowhere else
+	$(BIN)/gateway doctor --turn
+
+test-deploy: $(VENV)/.dev  ## Build the images, run them, make a call through the relay; needs podman, minutes
+	$(BIN)/python -m tests.deploy.containers --report docs/deploy-test.md
+
 docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md
+	$(BIN)/python -m gateway.settings_env .env.example
 
 format: $(VENV)/.dev  ## Let ruff arrange the code
 	$(BIN)/ruff check --fix .
