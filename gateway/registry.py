@@ -146,7 +146,7 @@ class Registry:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
         session = self.get(session_id, claims)
         task = self._sessions[session_id][1]
-        session.end(reason)
+        session.context.run(session.end, reason)
         await asyncio.wait([task])
 
     def feel(self, load: Load) -> None:
@@ -164,7 +164,7 @@ class Registry:
         self._closing = True
         tasks = [task for _, task in self._sessions.values()]
         for session, _ in tuple(self._sessions.values()):
-            session.end(EndReason.SHUTDOWN)
+            session.context.run(session.end, EndReason.SHUTDOWN)
         if tasks:
             await asyncio.wait(tasks)
 

@@ -76,6 +76,8 @@ class TurnSpans:
         self._label = label
         self._turn: Span | None = None
         self._parts: dict[str, Span] = {}
+        self._waiting: dict[str, Any] = {}  # what is known of a turn before its first part begins
+        self._answered = False
         self._complete = False
         self._frames = 0
         self._generation = 0
@@ -84,18 +86,19 @@ class TurnSpans:
         """The next message: its type and data, as events.py makes them."""
         match kind:
             case "user-started-speaking":
-                if self._complete or "answer" in self._parts:
+                if "answer" in self._parts:
+                    self._note("gateway.interrupted", True)
+                if self._answered:
                     self.end()
                 self._begin("speech")
             case "user-stopped-speaking":
                 self._finish("speech")
             case "bot-started-speaking":
+                self._answered = True
                 self._begin("answer")
             case "bot-stopped-speaking":
                 self._finish("answer")
                 self._end_if_over()
-            case "bot-interrupted":
-                self._note("gateway.interrupted", True)
             case "llm-function-call-started":
                 self._begin(f"tool {data.get('tool_call_id')}", "tool")
             case "llm-function-call-stopped":
@@ -121,7 +124,7 @@ class TurnSpans:
             case "notice":
                 if self._turn is not None:
                     self._turn.add_event(str(data.get("code")))
-            case "turn":
+            case "turn" if self._answered:  # else it is the end of the one that was spoken over
                 self._note("gateway.turn", data["number"])
                 self._complete = True
                 self._end_if_over()
@@ -132,8 +135,9 @@ class TurnSpans:
         from opentelemetry.trace import set_span_in_context
 
         if self._turn is None:
-            self._turn = self._tracer.start_span("turn", attributes={"gateway.session": self._label})
-            self._complete = False
+            known = {"gateway.session": self._label, **self._waiting}
+            self._turn = self._tracer.start_span("turn", attributes=known)
+            self._waiting.clear()
         if key not in self._parts:
             inside = set_span_in_context(self._turn)
             self._parts[key] = self._tracer.start_span(name or key, context=inside)
@@ -147,6 +151,8 @@ class TurnSpans:
     def _note(self, name: str, value: Any) -> None:
         if self._turn is not None:
             self._turn.set_attribute(name, value)
+        else:
+            self._waiting[name] = value
 
     def _end_if_over(self) -> None:
         if self._complete and not self._parts:
@@ -159,4 +165,5 @@ class TurnSpans:
         if self._turn is not None:
             self._turn.set_attributes({"gateway.frames": self._frames, "gateway.link_generation": self._generation})
             self._turn.end()
-        self._turn, self._complete, self._frames = None, False, 0
+        self._turn, self._frames = None, 0
+        self._answered = self._complete = False

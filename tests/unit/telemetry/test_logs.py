@@ -1,13 +1,15 @@
 """What is logged, and how."""
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
+from contextvars import copy_context
 
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from gateway.telemetry.logs import INDISCREET, LIBRARIES, configure_logging
+from gateway.telemetry.logs import INDISCREET, LIBRARIES, SESSION, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +67,34 @@ def test_libraries_whisper(capsys: pytest.CaptureFixture[str]) -> None:
         assert "x-goog-api-key" not in logged
         assert "ice-pwd" not in logged
         assert "token." not in logged
+
+
+def test_a_line_of_json_is_one_object_with_its_session(capsys: pytest.CaptureFixture[str]) -> None:
+    """Time in UTC, level, logger, session, text; also with line breaks and quotes in it."""
+    configure_logging("INFO", "json")
+    logger = logging.getLogger("gateway.test")
+    inside = copy_context()
+    inside.run(SESSION.set, "ab12-xyz")
+    inside.run(logger.info, 'peer is "%s"\nnow', "suspect")
+    logger.warning("nobody's")
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert first == {
+        "time": first["time"],
+        "level": "INFO",
+        "logger": "gateway.test",
+        "session": "ab12-xyz",
+        "text": 'peer is "suspect"\nnow',
+    }
+    assert first["time"].endswith("Z")
+    assert "session" not in second
+
+
+def test_a_traceback_is_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that a line stays a line; and what a request cannot be read for is told without its bytes here, too."""
+    configure_logging("INFO", "json")
+    report(ZeroDivisionError("ours"))
+    report(BadHttpMessage("Authorization : Bearer secret"))
+    defect, unreadable = capsys.readouterr().err.splitlines()
+    assert "ZeroDivisionError: ours" in json.loads(defect)["error"]
+    assert "error" not in json.loads(unreadable)
+    assert "secret" not in unreadable
