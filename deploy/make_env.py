@@ -39,7 +39,9 @@ def main(directory: Path) -> int:
 
 def fill(text: str, address: str | None) -> str:
     """The example with a secret for each placeholder, and the address where one is asked for."""
-    text = re.sub(rf"(?m)^(\w+)={PLACEHOLDER}$", lambda match: f"{match[1]}={secrets.token_urlsafe(SECRET_BYTES)}", text)
+    text = re.sub(
+        rf"(?m)^(\w+)={PLACEHOLDER}$", lambda match: f"{match[1]}={secrets.token_urlsafe(SECRET_BYTES)}", text
+    )
     if address is not None:
         text = re.sub(r"(?m)^PRIVATE_IPV4=$", f"PRIVATE_IPV4={address}", text)
         if ipaddress.ip_address(address).is_global:

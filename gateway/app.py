@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -18,9 +19,11 @@ from gateway import __version__
 from gateway.certificate import tls_context
 from gateway.doors import build_doors
 from gateway.errors import ConfigError
+from gateway.guard.claims import ANYONE
 from gateway.guard.jwks import JwksKeys, fetch_from
 from gateway.guard.outgoing import Outgoing
 from gateway.guard.tokens import Tokens, rules_of, tokens_of
+from gateway.guard.turn_credentials import ice_servers
 from gateway.lan import reachable_host
 from gateway.live.upstream import upstream_from
 from gateway.media import aiortc_internals

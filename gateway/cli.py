@@ -15,14 +15,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway import __version__
 from gateway.app import serve
 from gateway.doctor import examine, settings_lines
+from gateway.doctor_network import examine_relays
 from gateway.errors import ClientError, ConfigError
+from gateway.findings import Finding
 from gateway.guard.grant import parse_request
 from gateway.guard.tokens import tokens_of
 from gateway.lan import invitation, on_lan
@@ -80,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     doctoring = commands.add_parser("doctor", help="check the machine and the settings")
     doctoring.add_argument("--config", type=Path, help="TOML file of settings (else GATEWAY_CONFIG)")
     doctoring.add_argument("--settings", action="store_true", help="print the effective settings, secrets hidden")
+    doctoring.add_argument("--stun", metavar="HOST:PORT", help="STUN server to ask how this machine looks from outside")
+    doctoring.add_argument(
+        "--turn", action="store_true", help="audit the TURN servers instead, and call the running gateway through them"
+    )
+    doctoring.add_argument("--gateway", metavar="URL", help="where the gateway to call is (else by the settings)")
+    doctoring.add_argument("--token", help="token for that call (else one is made)")
     doctoring.set_defaults(run=_doctor)
     return parser
 
@@ -142,12 +150,21 @@ def _doctor(options: argparse.Namespace) -> int:
         return 0
     for name, meant in unknown_variables(os.environ).items():
         print(f"warning  {name} is not a setting{f'; was {meant} meant?' if meant else '.'}")
+    if options.turn:
+        findings = asyncio.run(_listed(examine_relays(settings, options.gateway, options.token)))
+    else:
+        findings = examine(settings, options.stun)
     wrong = 0
-    for finding in examine(settings):
+    for finding in findings:
         wrong += finding.level == "wrong"
         print(f"{finding.level:8} {finding.text}")
-    print(f"\n{wrong} to mend." if wrong else "\nReady: gateway serve")
+    well = "The relays are as they should be." if options.turn else "Ready: gateway serve"
+    print(f"\n{wrong} to mend." if wrong else f"\n{well}")
     return EXIT_WRONG if wrong else 0
+
+
+async def _listed(findings: AsyncIterator[Finding]) -> Iterable[Finding]:
+    return [finding async for finding in findings]
 
 
 def _until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:

@@ -12,24 +12,24 @@ import platform
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from gateway.certificate import tls_context
+from gateway.doctor_network import look_from_outside, offered
 from gateway.errors import ConfigError, GatewayError
+from gateway.findings import Finding
 from gateway.guard.jwks import fetch_from
 from gateway.guard.keys import jwks_keys, public_keys, secret_keys
 from gateway.guard.outgoing import Outgoing
 from gateway.live.upstream import upstream_from
-from gateway.media.aiortc_internals import Address, check
+from gateway.media.aiortc_internals import check
 from gateway.media.opus import OpusEncoder
 from gateway.media.playout import RATE_HZ
-from gateway.media.udp import UdpPort
 from gateway.settings import IceServer, Settings, env_names, secret_fields
 from gateway.settings_check import check_start
 
@@ -38,20 +38,13 @@ PYTHON_LEAST = (3, 11)
 LOOK_UP_TIMEOUT_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was checked."""
-
-    level: Literal["ok", "warning", "wrong"]
-    text: str
-
-
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Every finding about this machine and these settings."""
+def examine(settings: Settings, stun: str | None = None) -> Iterator[Finding]:
+    """Every finding about this machine and these settings; `stun` is asked how the machine looks from outside."""
     yield _python()
     yield from _packages()
     yield _opus()
     yield _media(settings)
+    yield from _outside(settings, stun)
     yield from _start(settings)
     yield from _tokens(settings)
     yield from _tls(settings)
@@ -106,17 +99,9 @@ def _opus() -> Finding:
 
 
 def _media(settings: Settings) -> Finding:
-    async def offered() -> list[Address]:
-        port = UdpPort()
-        await port.open(settings.udp_port, (), settings.udp_networks, settings.udp_advertised)
-        try:
-            return port.offered
-        finally:
-            port.close()
-
     try:
         check()
-        addresses = asyncio.run(offered())
+        addresses = asyncio.run(offered(settings))
     except ConfigError as error:
         return Finding("wrong", str(error))
     hosts = ", ".join(host for host, _ in addresses)
@@ -124,6 +109,16 @@ def _media(settings: Settings) -> Finding:
         return Finding("ok", f"Media: UDP to {hosts}, any free port; set GATEWAY_UDP_PORT to open it in a firewall.")
     ports = ", ".join(map(str, sorted({port for _, port in addresses})))
     return Finding("ok", f"Media: browsers must be able to send UDP to {hosts}, port {ports}.")
+
+
+def _outside(settings: Settings, stun: str | None) -> list[Finding]:
+    async def all_of_them() -> list[Finding]:
+        return [finding async for finding in look_from_outside(settings, stun)]
+
+    try:
+        return asyncio.run(all_of_them())
+    except ConfigError as error:
+        return [Finding("wrong", str(error))]
 
 
 def _start(settings: Settings) -> Iterator[Finding]:

@@ -10,15 +10,17 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from gateway.errors import ConfigError
-from gateway.settings import Settings, env_names
+from gateway.settings import Settings, env_names, secret_fields
 
 SECRET_LEAST_BYTES = 32  # RFC 7518 §3.2: no shorter than what HMAC-SHA-256 gives
+PLACEHOLDERS = ("changeme", "change-me", "change_me")
 SIGNED = ("jwt_secret", "jwt_secret_previous", "operator_key", "operator_key_previous")
 VERIFIERS = ("jwt_secret", "jwt_public_key", "jwks_url")
 
 
 def check_start(settings: Settings) -> None:
     """Raise ConfigError for what each value allows and all of them together do not."""
+    _check_placeholders(settings)
     _check_open(settings)
     check_keys(settings)
     _check_turn(settings)
@@ -31,6 +33,16 @@ def check_start(settings: Settings) -> None:
         )
     if settings.effective_upstream == "vertex" and not settings.vertex_project:
         raise ConfigError("GATEWAY_UPSTREAM=vertex needs GATEWAY_VERTEX_PROJECT, the Google Cloud project to bill.")
+
+
+def _check_placeholders(settings: Settings) -> None:
+    for name in secret_fields():
+        secret: SecretStr | None = getattr(settings, name)
+        if secret is not None and secret.get_secret_value().strip().lower().startswith(PLACEHOLDERS):
+            raise ConfigError(
+                f"{env_names(name)[0]} is still the placeholder of .env.example, which everybody knows: `make secrets` "
+                "makes a .env with random ones, `openssl rand -hex 32` a single one."
+            )
 
 
 def _check_open(settings: Settings) -> None:

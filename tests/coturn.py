@@ -100,6 +100,7 @@ def _free_port(address: str) -> int:
 
 
 def wait_for(address: str, port: int) -> None:
+    """Until something listens there."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
         try:

@@ -58,7 +58,7 @@ class UdpPort:
     ) -> None:
         """Bind; raises ConfigError. `hosts` are addresses to bind, by default those of the machine that lie in one of
         `networks` (all, when there are none); `advertised` replaces them in what browsers are told."""
-        addresses = list(hosts) or [address for address in host_addresses() if _is_within(address, networks)]
+        addresses = list(hosts) or [address for address in host_addresses() if is_within(address, networks)]
         if not addresses:
             raise ConfigError(
                 f"No address of this machine lies in GATEWAY_UDP_NETWORKS={','.join(networks)}; it has "
@@ -66,11 +66,11 @@ class UdpPort:
             )
         for address in addresses:
             await self._bind(address, self.port or port)
-        self._advertised = [_address(text, self.port) for text in advertised]
-        for address in self._advertised:
-            if not any(_is_ipv6(one.address) == _is_ipv6(address) for one in self._sockets):
+        self._advertised = [parse_address(text, self.port) for text in advertised]
+        for told in self._advertised:
+            if not any(_is_ipv6(one.address) == _is_ipv6(told) for one in self._sockets):
                 raise ConfigError(
-                    f"GATEWAY_UDP_ADVERTISED names {address[0]}, and no address of that family is used for media here: "
+                    f"GATEWAY_UDP_ADVERTISED names {told[0]}, and no address of that family is used for media here: "
                     f"there are {', '.join(one.address[0] for one in self._sockets)}."
                 )
 
@@ -112,7 +112,7 @@ class UdpPort:
         """The address of each socket that is offered, family by family; further sockets share the last one."""
         if not self._advertised:
             return {one: one.address for one in self._sockets}
-        told = {}
+        told: dict[_Socket, Address] = {}
         for is_ipv6 in (False, True):
             addresses = [address for address in self._advertised if _is_ipv6(address) == is_ipv6]
             sockets = [one for one in self._sockets if _is_ipv6(one.address) == is_ipv6]
@@ -244,12 +244,13 @@ def _is_ipv6(address: Address) -> bool:
     return ":" in address[0]
 
 
-def _is_within(address: str, networks: Sequence[str]) -> bool:
+def is_within(address: str, networks: Sequence[str]) -> bool:
+    """Whether an address lies in one of the networks; in any, when there are none."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     return not networks or any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
-def _address(text: str, port: int) -> Address:
+def parse_address(text: str, port: int) -> Address:
     """`192.0.2.1`, `192.0.2.1:50000`, `2001:db8::1` or `[2001:db8::1]:50000`."""
     host, colon, own_port = text.rpartition(":")
     bare = text.strip("[]")

@@ -44,14 +44,19 @@ def speech() -> Samples:
     return read_wav(CORPUS / "speech/question.wav", 16_000)
 
 
+def write_microphone(path: Path, speech: Samples) -> None:
+    """What a fake microphone plays: silence while the call is set up, this speech (16 kHz), and a minute to answer."""
+    spoken = resample(speech, 16_000, MICROPHONE_HZ)
+    line = np.concatenate((np.zeros(MICROPHONE_HZ * 4), spoken, np.zeros(MICROPHONE_HZ * 60)))
+    wavfile.write(path, MICROPHONE_HZ, (line * 32767).astype(np.int16))
+
+
 @pytest.fixture(scope="session")
 def devices(speech: Samples, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Files of the fake devices: speech with pauses in which an answer can be heard; a picture still, then moving."""
     directory = tmp_path_factory.mktemp("devices")
-    spoken = resample(speech, 16_000, MICROPHONE_HZ)
-    line = np.concatenate((np.zeros(MICROPHONE_HZ * 4), spoken, np.zeros(MICROPHONE_HZ * 60)))
     microphone, camera = directory / "microphone.wav", directory / "camera.mjpeg"
-    wavfile.write(microphone, MICROPHONE_HZ, (line * 32767).astype(np.int16))
+    write_microphone(microphone, speech)
     write_camera(camera)
     return microphone, camera
 

@@ -30,7 +30,17 @@ def compose(directory: Path, env_file: str, overlay: list[str]) -> subprocess.Co
         shutil.copytree(ROOT / part, directory / part, dirs_exist_ok=True)
     (directory / ".env").write_text(env_file, encoding="utf-8")
     return subprocess.run(
-        ["docker-compose", "-f", "docker-compose.yml", *overlay, "--profile", "edge", "--profile", "observability", "config"],
+        [
+            "docker-compose",
+            "-f",
+            "docker-compose.yml",
+            *overlay,
+            "--profile",
+            "edge",
+            "--profile",
+            "observability",
+            "config",
+        ],
         capture_output=True,
         text=True,
         cwd=directory,
@@ -51,7 +61,7 @@ def topologies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Services]:
 
 
 def test_every_container_is_hardened(topologies: dict[str, Services]) -> None:
-    """Read-only, no capability but what the ports below 1024 need, no way to more; bounded in memory, tasks and logs."""
+    """Read-only, no capability but what ports below 1024 need, no way to more; bounded in memory, tasks and logs."""
     for service in (one for services in topologies.values() for one in services.values()):
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -89,7 +99,9 @@ def test_only_the_relay_and_media_are_on_the_outside(topologies: dict[str, Servi
     assert "--web.listen-address=127.0.0.1:9090" in topologies["host"]["prometheus"]["command"]
     assert topologies["host"]["grafana"]["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
     assert topologies["relay-only"]["gateway"]["ports"] == ["127.0.0.1:8080:8080/tcp"]
-    assert topologies["bridge"]["gateway"]["ports"] == ["127.0.0.1:8080:8080/tcp", "50000:50000/udp"]
+    http, media = topologies["bridge"]["gateway"]["ports"]
+    assert http == "127.0.0.1:8080:8080/tcp"
+    assert media == {"protocol": "udp", "published": 50000, "target": 50000}
 
 
 @pytest.mark.parametrize("name", ["relay-only", "bridge"])
@@ -109,7 +121,9 @@ def test_both_sides_share_what_they_must(topologies: dict[str, Services]) -> Non
     gateway, turn = topologies["host"]["gateway"]["environment"], topologies["host"]["turn"]["environment"]
     assert gateway["GATEWAY_TURN_SECRET"] == turn["TURN_SECRET"]
     assert gateway["GATEWAY_TURN_URLS"].startswith(f"turn:{turn['PUBLIC_IPV4']}:{turn['TURN_PORT']}?transport=udp,")
-    assert "GEMINI_API_KEY" not in turn
+    assert gateway["GATEWAY_OPERATOR_KEY"] == topologies["host"]["prometheus"]["environment"]["OPERATOR_KEY"]
+    for other in SERVICES - {"gateway"}:
+        assert "GEMINI_API_KEY" not in topologies["host"][other].get("environment", {})
 
 
 @pytest.mark.parametrize("missing", ["PUBLIC_IPV4", "PRIVATE_IPV4", "GATEWAY_TURN_SECRET"])

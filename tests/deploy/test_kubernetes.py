@@ -22,7 +22,9 @@ VERSIONS = ("1.31", "1.37")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("manifest", [one for _, one in MANIFESTS], ids=[f"{file} {one['kind']}" for file, one in MANIFESTS])
+@pytest.mark.parametrize(
+    "manifest", [one for _, one in MANIFESTS], ids=[f"{file} {one['kind']}" for file, one in MANIFESTS]
+)
 def test_kubernetes_knows_every_field(manifest: dict[str, Any], version: str) -> None:
     """Strictly: a field that its schema does not name is a mistake."""
     kubernetes_validate.validate(manifest, version, strict=True)
@@ -41,7 +43,12 @@ def test_what_is_meant_to_be_the_same_is() -> None:
     ports = {port["name"]: str(port["containerPort"]) for port in gateway["ports"]}
     data = BY_KIND["ConfigMap"]["data"]
     assert ports == {"http": data["GATEWAY_PORT"], "media": data["GATEWAY_UDP_PORT"]}
-    files = {value["value"].removeprefix("/secrets/") for one in (gateway, turn) for value in one["env"] if "/secrets/" in str(value.get("value"))}
+    files = {
+        value["value"].removeprefix("/secrets/")
+        for one in (gateway, turn)
+        for value in one["env"]
+        if "/secrets/" in str(value.get("value"))
+    }
     assert files == set(BY_KIND["Secret"]["stringData"])
     assert set(BY_KIND["Secret"]["stringData"].values()) == {"changeme"}  # which is refused at the start
 

@@ -6,7 +6,9 @@ import pytest
 
 from deploy.make_env import fill, main, missing
 
-EXAMPLE = "# to fill in\nPUBLIC_IPV4=\nPRIVATE_IPV4=\n# ----- Secrets -----\nA_SECRET=changeme\nB_SECRET=changeme\nPORT=1\n"
+EXAMPLE = (
+    "# to fill in\nPUBLIC_IPV4=\nPRIVATE_IPV4=\n# ----- Secrets -----\nA_SECRET=changeme\nB_SECRET=changeme\nPORT=1\n"
+)
 
 
 def values(text: str) -> dict[str, str]:

@@ -16,7 +16,9 @@ from tests.programs import require
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/gateway.json").read_text(encoding="utf-8"))
-ALERTS = [rule for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+ALERTS = [
+    rule for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
 OF_PROMETHEUS = {"up", "process_start_time_seconds"}
 
 
@@ -91,7 +93,7 @@ def test_every_query_of_the_dashboard_can_be_read(tmp_path: Path) -> None:
     ids=[*expressions(), *(rule["alert"] for rule in ALERTS)],
 )
 def test_every_series_that_is_asked_for_is_there(expression: str) -> None:
-    """With the labels that are asked for: a name with a typing mistake is an empty panel and an alert that is silent."""
+    """With the labels that are asked for: a misspelt name is an empty panel, or an alert that is silent."""
     there = series()
     asked = re.findall(r"\b((?:gateway|process)_\w+|up)\b(?:\{([^}]*)\})?", expression)
     assert asked
@@ -120,5 +122,12 @@ def test_the_dashboard_is_one_that_grafana_can_place() -> None:
     (provider,) = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/gateway.yml").read_text())["providers"]
     assert provider["options"]["path"] == "/etc/grafana/dashboards"  # as docker-compose.yml mounts it
     titles = " ".join(panel["title"] for panel in panels())
-    for wanted in ("TTFAB against the frame upload rate", "Sessions", "Packets lost", "Links opened", "by code", "Tokens"):
+    for wanted in (
+        "TTFAB against the frame upload rate",
+        "Sessions",
+        "Packets lost",
+        "Links opened",
+        "by code",
+        "Tokens",
+    ):
         assert wanted in titles

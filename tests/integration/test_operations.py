@@ -110,14 +110,20 @@ async def test_a_turn_reaches_the_collector(simulator: Simulator) -> None:
     collector.router.add_post("/v1/traces", take)
     async with TestServer(collector) as at:
         settings = Settings(upstream="simulator", upstream_url=simulator.url, otlp_url=str(at.make_url("/v1/traces")))
-        async with open_gateway(settings) as application, TestClient(TestServer(application)) as client:
-            async with Caller(client, silent=True) as caller, caller.events() as socket:
-                await until(socket, "bot-ready")
-                await asyncio.wait_for(caller.connected.wait(), PATIENCE_S)
-                await socket.send_json({"type": "send-text", "id": "1", "data": {"content": "hello"}})
-                await until(socket, "bot-stopped-speaking")
-                await caller.end()
-        spans = [span for one in received for of in one.resource_spans for scope in of.scope_spans for span in scope.spans]
+        async with (
+            open_gateway(settings) as application,
+            TestClient(TestServer(application)) as client,
+            Caller(client, silent=True) as caller,
+            caller.events() as socket,
+        ):
+            await until(socket, "bot-ready")
+            await asyncio.wait_for(caller.connected.wait(), PATIENCE_S)
+            await socket.send_json({"type": "send-text", "id": "1", "data": {"content": "hello"}})
+            await until(socket, "bot-stopped-speaking")
+            await caller.end()
+        spans = [
+            span for one in received for of in one.resource_spans for scope in of.scope_spans for span in scope.spans
+        ]
     assert {"turn", "answer"} <= {span.name for span in spans}
     turn = next(span for span in spans if span.name == "turn")
     attributes = {one.key: one.value for one in turn.attributes}

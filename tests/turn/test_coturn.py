@@ -142,7 +142,9 @@ def test_the_health_check_ends(coturn: Coturn) -> None:
     assert subprocess.run([*ask, str(of(coturn).port), coturn.address], capture_output=True).returncode == 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((coturn.address, 0))
-        ended = subprocess.run(["timeout", "1", *ask[2:], str(silent.getsockname()[1]), coturn.address], capture_output=True)
+        ended = subprocess.run(
+            ["timeout", "1", *ask[2:], str(silent.getsockname()[1]), coturn.address], capture_output=True
+        )
     assert ended.returncode == 124
 
 

@@ -12,7 +12,15 @@ from aioice.ice import Connection
 
 from gateway.errors import ConfigError
 from gateway.media import udp
-from gateway.media.udp import ADDRESSES_MAX, DATAGRAM_MAX_BYTES, UdpPort, _address, _is_within, _Socket, _username
+from gateway.media.udp import (
+    ADDRESSES_MAX,
+    DATAGRAM_MAX_BYTES,
+    UdpPort,
+    _Socket,
+    _username,
+    is_within,
+    parse_address,
+)
 from tests.clock import virtually
 
 HERE, STRANGER = ("192.0.2.1", 4000), ("192.0.2.66", 6666)
@@ -223,7 +231,9 @@ async def test_addresses_are_told_family_by_family() -> None:
     """An IPv4 address never stands for a socket of IPv6; without a socket of its family it is a mistake."""
     port = UdpPort()
     await port.open(0, ["127.0.0.1", "::1"], advertised=["2001:db8::7", "198.51.100.7"])
-    told = {one.transport.get_extra_info("sockname")[0]: one.local_candidate.host for one in port.join(Connection(False))}
+    told = {
+        one.transport.get_extra_info("sockname")[0]: one.local_candidate.host for one in port.join(Connection(False))
+    }
     assert told == {"127.0.0.1": "198.51.100.7", "::1": "2001:db8::7"}
     port.close()
     port = UdpPort()
@@ -237,20 +247,20 @@ async def test_addresses_are_told_family_by_family() -> None:
 
 def test_addresses_are_read() -> None:
     """Of both families, with and without a port; nonsense is a sentence."""
-    assert _address("192.0.2.1", 9) == ("192.0.2.1", 9)
-    assert _address("192.0.2.1:50000", 9) == ("192.0.2.1", 50000)
-    assert _address("2001:db8::1", 9) == ("2001:db8::1", 9)
-    assert _address("[2001:db8::1]:50000", 9) == ("2001:db8::1", 50000)
+    assert parseparse_address("192.0.2.1", 9) == ("192.0.2.1", 9)
+    assert parseparse_address("192.0.2.1:50000", 9) == ("192.0.2.1", 50000)
+    assert parseparse_address("2001:db8::1", 9) == ("2001:db8::1", 9)
+    assert parseparse_address("[2001:db8::1]:50000", 9) == ("2001:db8::1", 50000)
     for wrong in ("gateway.example", "192.0.2.1:0", "192.0.2.1:70000", ""):
         with pytest.raises(ConfigError, match="GATEWAY_UDP_ADVERTISED"):
-            _address(wrong, 9)
+            parseparse_address(wrong, 9)
 
 
 def test_networks_are_matched() -> None:
     """None at all means any."""
-    assert _is_within("192.0.2.1", [])
-    assert _is_within("192.0.2.1", ["198.51.100.0/24", "192.0.2.0/24"])
-    assert not _is_within("fe80::1%eth0", ["192.0.2.0/24"])
+    assert is_within("192.0.2.1", [])
+    assert is_within("192.0.2.1", ["198.51.100.0/24", "192.0.2.0/24"])
+    assert not is_within("fe80::1%eth0", ["192.0.2.0/24"])
 
 
 def test_a_user_name_is_found_behind_other_attributes() -> None:
