@@ -38,18 +38,18 @@ async def test_a_browser_behind_a_firewall_talks_through_the_relay(
     microphone, camera = devices
     recorded = tmp_path / "recorded"
     address = host_addresses()[0]
-    # Behind NAT, with the relay on the gateway's side of it: the public address leads nowhere here, and the relay
-    # refuses it; the private one is told as well.
-    told = f"203.0.113.9,{address}" if transport == "udp" else ""
+    # Behind NAT, with the relay on the gateway's side of it: the public address, which both tell, leads nowhere from
+    # here; the two meet at the private one, which the gateway tells as well.
+    public = "203.0.113.9" if transport == "udp" else address
     files = [f"--use-file-for-fake-audio-capture={microphone}%noloop", f"--use-file-for-fake-video-capture={camera}"]
     with (
-        Coturn(address, tmp_path) as turn,
+        Coturn(address, tmp_path, PUBLIC_IPV4=public, PRIVATE_IPV4=address) as turn,
         gateway_and_simulator(
             tmp_path,
             recorded,
             GATEWAY_ICE_SERVERS=turn.servers(transport),
             GATEWAY_UDP_NETWORKS="0.0.0.0/0",
-            GATEWAY_UDP_ADVERTISED=told,
+            GATEWAY_UDP_ADVERTISED=f"{public},{address}",
         ) as (gateway, simulator),
     ):
         async with async_playwright() as playwright:
