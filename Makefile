@@ -42,7 +42,7 @@ unit: $(VENV)/.dev  ## The pure rules
 	$(BIN)/pytest tests/unit tests/measure
 
 integration: $(VENV)/.dev  ## Several parts together, on loopback
-	$(BIN)/pytest tests/integration tests/turn
+	$(BIN)/pytest tests/integration tests/turn tests/deploy
 
 web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
 	$(BIN)/pytest tests/web

@@ -365,18 +365,20 @@ def report(run: Run, took_s: float) -> str:
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT
     ).stdout.strip()
     memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    today = datetime.datetime.now(datetime.UTC)
+    machine = f"{os.cpu_count()} cores, {memory_gb:.0f} GB, Linux {platform.release().partition('-')[0]}"
     version = subprocess.run(["podman", "--version"], capture_output=True, text=True).stdout.split()[-1]
     rows = "\n".join(f"| {what} | {how} |" if how else f"| **{what}** | |" for what, how in run.seen)
     return f"""# The containers, built and run
 
-Made by `make test-deploy` ({datetime.datetime.now(datetime.UTC):%Y-%m-%d}, commit {commit}; {os.cpu_count()} cores, \
-{memory_gb:.0f} GB, Linux {platform.release().partition("-")[0]}, podman {version}), {took_s / 60:.0f} minutes. It builds
-the images and runs them with the options that `docker-compose config` makes of the files here, talking to the simulator.
+Made by `make test-deploy` ({today:%Y-%m-%d}, commit {commit}; {machine}, podman {version}),
+in {took_s / 60:.0f} minutes. It builds the images and runs them with the options that `docker-compose config` makes of
+the files here, talking to the simulator.
 
-Not Docker itself: podman, buildah and runc. Debian's coturn under the name of upstream's image, with the file capability
-that upstream's has. No limits of memory and tasks, which this machine cannot set. The private network of `relay-only` is a
-network namespace instead of a bridge of Docker. Caddy, HAProxy, Prometheus and Grafana are not run here: the tests judge
-their configuration with the programs that Debian has (`tests/deploy`).
+Not Docker itself: podman, buildah and runc. Debian's coturn under the name of upstream's image, with the file
+capability that upstream's has. No limits of memory and tasks, which this machine cannot set. The private network of
+`relay-only` is a network namespace instead of a bridge of Docker. Caddy, HAProxy, Prometheus and Grafana are not run
+here: the tests judge their configuration with the programs that Debian has (`tests/deploy`).
 
 | what | seen |
 | --- | --- |
