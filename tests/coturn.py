@@ -28,10 +28,14 @@ LIFETIME_S = 600
 
 
 class Coturn:
-    """`with Coturn(address, directory) as turn: turn.servers("udp")`; more of turn/'s variables as `environment`."""
+    """`with Coturn(address, directory) as turn: turn.servers("udp")`; more of turn/'s variables as `environment`.
 
-    def __init__(self, address: str, directory: Path, **environment: str) -> None:
+    `under` is a program that starts it.
+    """
+
+    def __init__(self, address: str, directory: Path, under: tuple[str, ...] = (), **environment: str) -> None:
         self.address = address
+        self._under = under
         self._directory = directory
         self._port, self._tls_port = _free_port(address), _free_port(address)
         self._environment = environment
@@ -53,7 +57,7 @@ class Coturn:
             **self._environment,
         }
         self.process = subprocess.Popen(
-            [str(ENTRYPOINT), "--verbose"], env=environment, stdout=self._log, stderr=subprocess.STDOUT
+            [*self._under, str(ENTRYPOINT), "--verbose"], env=environment, stdout=self._log, stderr=subprocess.STDOUT
         )
         wait_for(self.address, self._port)
         return self

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes turnserver.conf of its template and the environment, then becomes the turnserver.
+# Makes turnserver.conf of its template and the environment, then runs the turnserver.
 #
 # Owns what a value may look like: whatever coturn would misread in silence (a network instead of a range, a comment, an
 # option it does not know, a secret that everybody knows) ends here with one sentence and exit code 2.
@@ -136,18 +136,30 @@ if left=$(grep -m 1 '[@$]' "$configuration.new" | cut -d = -f 1) && [ -n "$left"
 fi
 mv "$configuration.new" "$configuration"
 
+# Not exec: as the first process of a container coturn would not hear SIGTERM, and be killed when the time is up.
+turnserver -c "$configuration" "$@" &
+relay=$!
+trap 'kill -TERM "$relay" 2>/dev/null' TERM INT
+
 # A renewed certificate is read at SIGUSR2; the first one needs a new start, which the container's restart gives.
 state() { cat "$certificate" "$key" 2>/dev/null | cksum; }
 watch() {
   was=$(state)
-  while sleep "${TURN_CERT_LOOK_S:-60}" && kill -0 $$ 2>/dev/null; do
+  while sleep "${TURN_CERT_LOOK_S:-60}" && kill -0 "$relay" 2>/dev/null; do
     is=$(state)
     [ "$is" != "$was" ] || continue
     was=$is
     [ -r "$certificate" ] && [ -r "$key" ] || continue
-    if [ "$tls" = no-tls ]; then kill -TERM $$; else kill -USR2 $$; fi
+    if [ "$tls" = no-tls ]; then kill -TERM "$relay"; else kill -USR2 "$relay"; fi
   done
 }
 [ -z "$certificate" ] || watch &
 
-exec turnserver -c "$configuration" "$@"
+# A signal ends `wait` before the relay has ended.
+code=0
+wait "$relay" || code=$?
+while kill -0 "$relay" 2>/dev/null; do
+  code=0
+  wait "$relay" || code=$?
+done
+exit "$code"

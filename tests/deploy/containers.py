@@ -4,8 +4,8 @@
 
 There is no Docker here: podman and buildah (Debian's) stand for it, and the options of each container are taken from
 what `docker-compose config` makes of the files. Base images come from debootstrap, under the names that the Dockerfiles
-use. Needs root, chromium, podman, buildah, runc, debootstrap and docker-compose; takes minutes. What was seen goes to
-docs/deploy-test.md.
+use. Prometheus is Debian's, with the configuration that the container has. Needs root and the programs in NEEDED; takes
+minutes. What was seen goes to docs/deploy-test.md.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,115 +39,14 @@ from gateway.media.aiortc_internals import host_addresses
 from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM, CORPUS, write_microphone
 from tests.browser.test_turn import PAIR, RELAY_ONLY
+from tests.deploy.podman import ROOT, ULIMITS, Run, make_bases
+from tests.deploy.test_monitoring import ALERTS, expressions
 from tests.measure.sound import read_wav
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 PATIENCE_MS = PATIENCE_S * 1000
-NEEDED = ("podman", "buildah", "runc", "debootstrap", "docker-compose", "chromium", "ip", "tar")
-SUITE = "bookworm"
+NEEDED = ("podman", "buildah", "runc", "debootstrap", "docker-compose", "chromium", "prometheus", "ip", "tar")
 PRIVATE = "172.28.0.10"  # as deploy/relay-only.yml has it
-ULIMITS = (
-    "--ulimit",
-    "nofile=1024:1024",
-    "--ulimit",
-    "nproc=1024:1024",
-)  # more than this is refused inside of a container
-
-
-@dataclass
-class Run:
-    """One run of the whole, and what was seen in it."""
-
-    work: Path
-    seen: list[tuple[str, str]] = field(default_factory=list)
-
-    def note(self, what: str, how: str) -> None:
-        """One line of the report."""
-        self.seen.append((what, how))
-        print(f"{what}: {how}", flush=True)
-
-    @property
-    def storage(self) -> list[str]:
-        """Images and containers of this run only."""
-        return ["--root", str(self.work / "storage"), "--runroot", str(self.work / "run"), "--storage-driver", "vfs"]
-
-    def podman(self, *arguments: str, check: bool = True) -> str:
-        """Run it; what it printed."""
-        command = ["podman", *self.storage, "--runtime", "/usr/sbin/runc", "--cgroup-manager", "cgroupfs", *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True)
-        if check and ended.returncode:
-            raise AssertionError(
-                f"podman {' '.join(arguments)} ended with {ended.returncode}: {ended.stderr or ended.stdout}"
-            )
-        return ended.stdout + ended.stderr
-
-    def status(self, *arguments: str) -> int:
-        """Run podman; its exit code."""
-        command = ["podman", *self.storage, "--runtime", "/usr/sbin/runc", "--cgroup-manager", "cgroupfs", *arguments]
-        return subprocess.run(command, capture_output=True).returncode
-
-    def build(self, tag: str, context: Path, containerfile: Path | None = None) -> None:
-        """Build an image; its size and the time go to the report."""
-        begun_s = time.monotonic()
-        command = ["buildah", *self.storage, "bud", "--isolation", "chroot", "--network", "host", "--format", "docker"]
-        file = ["--file", str(containerfile)] if containerfile else []
-        with (self.work / "build.log").open("a") as log:
-            ended = subprocess.run([*command, *self._pip(), "--tag", tag, *file, str(context)], stdout=log, stderr=log)
-        if ended.returncode:
-            raise AssertionError(f"{tag} cannot be built: {(self.work / 'build.log').read_text()[-2000:]}")
-        size = int(self.podman("image", "inspect", "--format", "{{.Size}}", tag))
-        base = int(self.podman("image", "inspect", "--format", "{{.Size}}", base_image()))
-        self.note(
-            f"build `{tag.removeprefix('localhost/')}`",
-            f"{(size - base) / 1e6:.0f} MB on top of Debian, {time.monotonic() - begun_s:.0f} s",
-        )
-
-    def _pip(self) -> list[str]:
-        """This machine's way to a package index, where it has one of its own, for the time of a build."""
-        configuration = Path("/etc/pip.conf")
-        if not configuration.exists():
-            return []
-        copy = self.work / "pip"
-        copy.mkdir(exist_ok=True)
-        text = re.sub(r"(?m)^constraint.*$", "", configuration.read_text())
-        certificate = re.search(r"(?m)^cert *= *(\S+)", text)
-        if certificate:
-            shutil.copy(certificate[1], copy / "ca.crt")
-            text = text.replace(certificate[1], "/pip-of-the-builder/ca.crt")
-        (copy / "pip.conf").write_text(text)
-        return ["--volume", f"{copy}:/pip-of-the-builder:ro", "--volume", f"{copy / 'pip.conf'}:/etc/pip.conf:ro"]
-
-
-def base_image() -> str:
-    """The name in the gateway's Dockerfile."""
-    return "docker.io/library/" + re.findall(r"(?m)^ARG DEBIAN=(\S+)", (ROOT / "Dockerfile").read_text())[0]
-
-
-def make_bases(run: Run) -> None:
-    """Debian by debootstrap, and Debian's coturn under the name of upstream's image, with the same file capability."""
-    root = run.work / "debian"
-    subprocess.run(["debootstrap", "--variant=minbase", SUITE, str(root)], check=True, capture_output=True)
-    shutil.rmtree(root / "var/cache/apt/archives")
-    tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
-    command = ["podman", *run.storage, "import", "-", base_image()]
-    subprocess.run(command, stdin=tar.stdout, check=True, capture_output=True)
-    assert tar.wait() == 0
-    version = (root / "etc/debian_version").read_text().strip()
-    run.note("base image", f"Debian {version} by debootstrap, as `{base_image()}`")
-    coturn = "docker.io/" + re.findall(r"(?m)^ARG COTURN=(\S+)", (ROOT / "turn/Dockerfile").read_text())[0]
-    standing_in = run.work / "Containerfile.coturn"
-    standing_in.write_text(
-        f"FROM {base_image()}\n"
-        "RUN apt-get update && apt-get install -y --no-install-recommends coturn libcap2-bin"
-        " && setcap CAP_NET_BIND_SERVICE=+ep /usr/bin/turnserver\n"
-        "USER nobody:nogroup\n"
-    )
-    run.build(coturn, run.work, standing_in)
-    assert run.status(
-        "run", "--rm", "--network", "host", *ULIMITS, "--cap-drop", "ALL", coturn, "turnserver", "--version"
-    )
-    run.note(f"`{coturn.removeprefix('docker.io/')}` as it is, all capabilities dropped", "cannot be executed")
 
 
 def settings(address: str) -> dict[str, str]:
@@ -320,6 +219,58 @@ def tells_by_session(run: Run, names: dict[str, str]) -> None:
     run.note("the gateway's log", f"{len(lines)} lines of JSON, {len(sessions)} sessions, no error")
 
 
+def is_monitored(run: Run, environment: dict[str, str]) -> None:
+    """Prometheus reads the gateway's metrics with the operator's key; every rule and every panel can be worked out."""
+    directory = run.work / "prometheus"
+    shutil.copytree(ROOT / "deploy/prometheus", directory)
+    (directory / "key").write_text(environment["GATEWAY_OPERATOR_KEY"])
+    file = directory / "prometheus.yml"
+    text = file.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{environment['GATEWAY_PORT']}")
+    text = text.replace("/run/operator/key", str(directory / "key")).replace("_interval: 15s", "_interval: 1s")
+    port = free_port()
+    file.write_text(text.replace("127.0.0.1:9090", f"127.0.0.1:{port}"))
+    command = ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={directory / 'data'}"]
+
+    def ask(path: str, **parameters: str) -> Any:
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}?{query}", timeout=PATIENCE_S) as response:
+            return json.load(response)["data"]
+
+    def rules() -> dict[str, str]:
+        try:
+            return {rule["name"]: rule["health"] for group in ask("rules")["groups"] for rule in group["rules"]}
+        except OSError:
+            return {}
+
+    def up() -> bool:
+        found = ask("query", query='up{job="gateway"}')["result"]
+        return bool(found) and found[0]["value"][1] == "1"
+
+    with (directory / "log").open("w") as log:
+        prometheus = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
+        try:
+            names = {rule["alert"] for rule in ALERTS}
+            wait_until(
+                lambda: rules() == dict.fromkeys(names, "ok"), lambda: f"{rules()} {(directory / 'log').read_text()}"
+            )
+            wait_until(up, (directory / "log").read_text)
+            firing = {alert["labels"]["alertname"] for alert in ask("alerts")["alerts"] if alert["state"] == "firing"}
+            assert not firing, firing
+            shown = 0
+            for expr in expressions().values():
+                query = re.sub(r"\$__\w+", "5m", expr).replace("$instance", ".*")
+                shown += bool(ask("query", query=query)["result"])
+        finally:
+            prometheus.terminate()
+            prometheus.wait(PATIENCE_S)
+    assert shown > len(expressions()) / 2
+    run.note(
+        "Prometheus with the files here",
+        f"reads the gateway's metrics; {len(names)} rules of alerts, none firing; {shown} of the dashboard's "
+        f"{len(expressions())} queries have values after one call, the rest are of what did not happen",
+    )
+
+
 @contextlib.contextmanager
 def private_network() -> Iterator[str]:
     """A network namespace with the one address that deploy/relay-only.yml gives; this machine is its neighbour."""
@@ -357,6 +308,8 @@ async def topology(run: Run, title: str, filled: dict[str, str], network: str, h
         audit(run, names)
         await call(run, f"http://{host}:{filled['GATEWAY_PORT']}/", found["gateway"]["environment"])
         tells_by_session(run, names)
+        if not overlay:
+            await asyncio.to_thread(is_monitored, run, found["gateway"]["environment"])
 
 
 def report(run: Run, took_s: float) -> str:
@@ -377,8 +330,8 @@ the files here, talking to the simulator.
 
 Not Docker itself: podman, buildah and runc. Debian's coturn under the name of upstream's image, with the file
 capability that upstream's has. No limits of memory and tasks, which this machine cannot set. The private network of
-`relay-only` is a network namespace instead of a bridge of Docker. Caddy, HAProxy, Prometheus and Grafana are not run
-here: the tests judge their configuration with the programs that Debian has (`tests/deploy`).
+`relay-only` is a network namespace instead of a bridge of Docker. Prometheus is Debian's program. Caddy, HAProxy and
+Grafana are not run here: `tests/deploy` runs the first two as Debian has them, and reads Grafana's dashboard.
 
 | what | seen |
 | --- | --- |

@@ -1,13 +1,16 @@
 """What the relay's entrypoint refuses, because coturn would take it in silence for something else."""
 
 import os
+import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.coturn import ENTRYPOINT, SECRET
-from tests.programs import require
+from gateway.media.aiortc_internals import host_addresses
+from tests.coturn import ENTRYPOINT, SECRET, Coturn
+from tests.programs import STOP_TIMEOUT_S, require
 
 GOOD = {"TURN_SECRET": SECRET, "PUBLIC_IPV4": "198.51.100.10"}
 
@@ -78,3 +81,17 @@ def test_secrets_come_from_files_and_are_nobody_elses_to_read(tmp_path: Path) ->
     assert [line for line in lines if line.startswith("static-auth-secret")] == [f"static-auth-secret={SECRET}"]
     assert {"allowed-peer-ip=10.0.0.5", "allowed-peer-ip=198.51.100.10", "no-tls"} <= set(lines)
     assert "external-ip=198.51.100.10" in lines
+
+
+@pytest.mark.real
+def test_as_the_first_process_of_a_container_it_ends_when_it_is_told(tmp_path: Path) -> None:
+    """There a signal that a program has no handler for is lost, and coturn has none for SIGTERM."""
+    require("unshare", "apt-get install util-linux")
+    if os.geteuid():
+        pytest.skip("needs root, for a process namespace")
+    with Coturn(host_addresses()[0], tmp_path, under=("unshare", "--pid", "--fork", "--kill-child")) as coturn:
+        children = Path(f"/proc/{coturn.process.pid}/task/{coturn.process.pid}/children").read_text().split()
+        first = int(children[0])
+        assert re.findall(r"(?m)^NSpid:.*\t(\d+)$", Path(f"/proc/{first}/status").read_text()) == ["1"]
+        os.kill(first, signal.SIGTERM)
+        coturn.process.wait(STOP_TIMEOUT_S)
