@@ -33,8 +33,8 @@ from gateway.settings import Settings
 from gateway.settings_check import check_start
 from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
-from gateway.telemetry.load import LoadSampler
 from gateway.telemetry import metrics, tracing
+from gateway.telemetry.load import LoadSampler
 from gateway.telemetry.pulse import Pulse
 from gateway.tools.http import http_tool
 from gateway.tools.mcp import McpServers

@@ -247,13 +247,13 @@ async def test_addresses_are_told_family_by_family() -> None:
 
 def test_addresses_are_read() -> None:
     """Of both families, with and without a port; nonsense is a sentence."""
-    assert parseparse_address("192.0.2.1", 9) == ("192.0.2.1", 9)
-    assert parseparse_address("192.0.2.1:50000", 9) == ("192.0.2.1", 50000)
-    assert parseparse_address("2001:db8::1", 9) == ("2001:db8::1", 9)
-    assert parseparse_address("[2001:db8::1]:50000", 9) == ("2001:db8::1", 50000)
+    assert parse_address("192.0.2.1", 9) == ("192.0.2.1", 9)
+    assert parse_address("192.0.2.1:50000", 9) == ("192.0.2.1", 50000)
+    assert parse_address("2001:db8::1", 9) == ("2001:db8::1", 9)
+    assert parse_address("[2001:db8::1]:50000", 9) == ("2001:db8::1", 50000)
     for wrong in ("gateway.example", "192.0.2.1:0", "192.0.2.1:70000", ""):
         with pytest.raises(ConfigError, match="GATEWAY_UDP_ADVERTISED"):
-            parseparse_address(wrong, 9)
+            parse_address(wrong, 9)
 
 
 def test_networks_are_matched() -> None:
