@@ -13,7 +13,7 @@ import asyncio
 import contextvars
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +28,7 @@ from gateway.guard.claims import Claims
 from gateway.guard.intake import Verdict
 from gateway.latency import Latency
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
+from gateway.listeners import Listeners
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
 from gateway.live.conversation import Conversation
@@ -35,8 +36,9 @@ from gateway.live.messages import UNNAMED, Declaration
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
-from gateway.media.peer import Frame, Peer, PeerState, TrickleCandidate
+from gateway.media.peer import Direction, Frame, Peer, PeerState
 from gateway.media.playout import Playout
+from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
 from gateway.sent_frames import SentFrames
 from gateway.settings import Settings
@@ -78,6 +80,7 @@ class Session:
         self._media = media
         self._lifecycle = Lifecycle()
         self._playout = Playout()
+        self._voice = Voice(self._playout, self._voice_speaks)
         self._store = store
         summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
         self._conversation = Conversation(
@@ -110,10 +113,12 @@ class Session:
         self._unnamed_calls = itertools.count(1)
         self._frames = SentFrames(self.events.publish)
         self._group = asyncio.TaskGroup()
+        self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self._listeners_changed)
         self._started, self._ending = asyncio.Event(), asyncio.Event()
         self.context = contextvars.copy_context()  # of all its tasks: by it a line of the log knows its session
         self.context.run(logs.SESSION.set, self.label)
         self._grace: asyncio.TimerHandle | None = None
+        self._stop_voice: Callable[[], None] | None = None
 
     @property
     def _now_s(self) -> float:
@@ -150,6 +155,7 @@ class Session:
         self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
         try:
             async with self._group:
+                self._stop_voice = self._media.ticker.start(self._voice.beat)
                 conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
                 watching = self._group.create_task(self._allowance.run(), name=f"{self.label} allowance")
                 if (tracer := tracing.tracer()) is not None:
@@ -160,6 +166,7 @@ class Session:
                 self._conversation.close()
                 if self._peer is not None:
                     await self._peer.close()
+                await self.listeners.close()
                 await self._calls.close()
                 await conversing
         except* Exception:
@@ -168,24 +175,21 @@ class Session:
         finally:
             await self._release()
 
-    async def attach(self, offer_sdp: str) -> str:
+    async def attach(self, offer_sdp: str, direction: Direction = "sendrecv") -> str:
         """Give the session a new peer and return the answer; a peer it had before is closed.
 
         Raises BadOffer, UnsupportedOffer and LimitReached; the session then goes on as it was.
         """
-        await self._started.wait()
-        if self.state in (State.ENDING, State.ENDED):
-            raise SessionNotFound("This session has ended.")
+        await self._ready()
         if not self._peers.take(self._now_s):
             raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
         sink = _PeerOfSession(self)
-        peer = Peer(self._settings, self._playout, sink, self._media, self._frame_ids)
+        peer = Peer(self._settings, self._voice, sink, self._media, self._frame_ids, direction)
         sink.peer = peer
         try:
             answer_sdp = await peer.answer(offer_sdp)
             peer.allow_video(self._allowance.video_fps)
-            if self._ending.is_set():
-                raise SessionNotFound("This session has ended.")
+            await self._ready()
         except BaseException:
             await peer.close()
             raise
@@ -193,25 +197,29 @@ class Session:
             text = "This call is voice alone: your camera is not taken."
             self.events.publish(events.server_message("notice", code="video_not_allowed", text=text, level="info"))
         previous, self._peer = self._peer, peer
+        self._voice.waits = peer.hears
         self._group.create_task(self._carry(peer), name=f"{self.label} peer", context=self.context)
         if previous is not None:
             await previous.close()
         return answer_sdp
 
-    async def restart_ice(self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate]) -> str | None:
-        """Restart ICE when these credentials are new: our side as an SDP fragment. None when they are the present ones;
-        raises PeerGone when the peer cannot be restarted."""
-        if self._peer is None:
-            raise PeerGone("This session has no WebRTC connection to restart; send a new offer.")
-        if not self._peer.is_restart(ufrag):
-            return None
-        return await self._peer.restart(ufrag, pwd, candidates)
+    async def listen(self, offer_sdp: str) -> tuple[str, Peer, str]:
+        """Add a listener: its id, its peer and the answer. Raises as `Listeners.add`."""
+        await self._ready()
+        return await self.listeners.add(offer_sdp)
 
-    async def trickle(self, candidates: Sequence[TrickleCandidate]) -> None:
-        """Hand over ICE candidates of the browser; raises PeerGone when there is no peer to take them."""
+    async def _ready(self) -> None:
+        """Until the session takes legs; raises SessionNotFound when it takes no more."""
+        await self._started.wait()
+        if self._ending.is_set():
+            raise SessionNotFound("This session has ended.")
+
+    @property
+    def peer(self) -> Peer:
+        """The peer that publishes; raises PeerGone while there is none."""
         if self._peer is None:
-            raise PeerGone("This session has no WebRTC connection to add candidates to.")
-        await self._peer.add_candidates(candidates)
+            raise PeerGone("This session has no WebRTC connection at the moment; send a new offer.")
+        return self._peer
 
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""
@@ -328,7 +336,15 @@ class Session:
         if self._peer is not None:
             self._peer.allow_video(fps_max)
 
-    # The WebRTC leg
+    # The WebRTC leg and its listeners
+
+    def _voice_speaks(self, speaking: bool) -> None:
+        if speaking and self._voice.is_heard:
+            self._latency.reached("packet", self._now_s)
+        self.events.publish(events.message("bot-started-speaking" if speaking else "bot-stopped-speaking"))
+
+    def _listeners_changed(self, count: int) -> None:
+        self.events.publish(events.server_message("listeners", count=count))
 
     async def _carry(self, peer: Peer) -> None:
         await peer.run()
@@ -392,7 +408,10 @@ class Session:
             self.end(EndReason.SHUTDOWN)
         self._cancel_grace()
         self._conversation.close()
+        if self._stop_voice is not None:
+            self._stop_voice()
         await self._calls.close()
+        await self.listeners.close()
         if self._peer is not None:
             await self._peer.close()
         await self._save()
@@ -447,10 +466,3 @@ class _PeerOfSession:
     def peer_state(self, state: PeerState, reason: str) -> None:
         if self._present:
             self._session._peer_state(state, reason)
-
-    def peer_voice(self, speaking: bool) -> None:
-        if self._present:
-            if speaking:
-                self._session._latency.reached("packet", self._session._now_s)
-            kind = "bot-started-speaking" if speaking else "bot-stopped-speaking"
-            self._session.events.publish(events.message(kind))

@@ -124,6 +124,9 @@ class Settings(LimitSettings, BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins whose pages may call the gateway, comma-separated; its own pages always may."
     )
+    listeners_per_session: int = Field(
+        8, ge=0, description="Listeners (WHEP) of one session at once; one more is answered 503."
+    )
 
     # The model
     upstream: Upstreams = Field(

@@ -70,13 +70,12 @@ class SessionDoor:
 
     async def trickle(self, request: web.Request) -> web.Response:
         """ICE candidates of the browser, or, with credentials that are new, an ICE restart (RFC 9725 §4.3.3)."""
-        session = self._session(request)
+        peer = self._session(request).peer
         fragment = parse_fragment(await read_body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
-        if fragment.ice_ufrag is not None and fragment.ice_pwd is not None:
-            ours = await session.restart_ice(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
-            if ours is not None:
-                return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
-        await session.trickle(fragment.candidates)
+        if fragment.ice_ufrag is not None and fragment.ice_pwd is not None and peer.is_restart(fragment.ice_ufrag):
+            ours = await peer.restart(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
+            return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
+        await peer.add_candidates(fragment.candidates)
         return web.Response(status=204)
 
     async def end(self, request: web.Request) -> web.Response:

@@ -26,7 +26,7 @@ LAYERS = (
     ("gateway.registry", "gateway.lan"),
     ("gateway.session",),
     ("gateway.allowance", "gateway.captions", "gateway.sent_frames", "gateway.speech"),
-    ("gateway.latency", "gateway.certificate"),
+    ("gateway.latency", "gateway.listeners", "gateway.certificate"),
     (
         "gateway.media",
         "gateway.live",
@@ -61,6 +61,7 @@ PURE = (
     "gateway.guard.admission",
     "gateway.guard.bucket",
     "gateway.guard.budgets",
+    "gateway.media.voice",
     "gateway.guard.claims",
     "gateway.guard.grant",
     "gateway.guard.operator",
