@@ -12,6 +12,7 @@
     │   ├── BadOffer           400  the body is not an SDP offer
     │   ├── UnsupportedOffer   422  a readable offer that asks for what the gateway does not do
     │   ├── TooManySections    422  an offer with more media sections than are read
+    │   ├── RestartUnsupported 422  an ICE restart where there is none
     │   ├── UnsupportedMediaType 415
     │   ├── PayloadTooLarge    413
     │   ├── BodyTimeout        408
@@ -182,6 +183,13 @@ class TooManySections(ClientError):
     code = "too_many_sections"
     http_status = 422
     is_limit = True
+
+
+class RestartUnsupported(ClientError):
+    """This resource cannot restart ICE."""
+
+    code = "restart_unsupported"
+    http_status = 422
 
 
 class UnsupportedMediaType(ClientError):

@@ -43,8 +43,8 @@ class Listeners:
         self._peers: dict[str, Peer] = {}
         self._closed = False
 
-    async def add(self, offer_sdp: str) -> tuple[str, Peer, str]:
-        """Take an offer: the listener's id, its peer and the answer.
+    async def add(self, offer_sdp: str) -> tuple[str, str]:
+        """Take an offer: the listener's id and the answer.
 
         Raises BadOffer, UnsupportedOffer and TooManyListeners.
         """
@@ -63,7 +63,7 @@ class Listeners:
             await peer.close()
             raise
         self._spawn(self._carry(listener_id, peer))
-        return listener_id, peer, answer_sdp
+        return listener_id, answer_sdp
 
     def get(self, listener_id: str) -> Peer:
         """Find a listener; raises ListenerNotFound."""

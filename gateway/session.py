@@ -75,6 +75,8 @@ class Session:
         self.id = session_id
         self.label = session_id[:LABEL_CHARS]
         self.claims = claims
+        self.name: str | None = None  # by which a camera finds it again
+        self.peer_tag = ""  # of the peer that came last (`Peer.tag`)
         self.events = events.EventLog()
         self._settings = settings
         self._media = media
@@ -196,15 +198,15 @@ class Session:
         if peer.video_refused:
             text = "This call is voice alone: your camera is not taken."
             self.events.publish(events.server_message("notice", code="video_not_allowed", text=text, level="info"))
-        previous, self._peer = self._peer, peer
+        previous, self._peer, self.peer_tag = self._peer, peer, peer.tag
         self._voice.waits = peer.hears
         self._group.create_task(self._carry(peer), name=f"{self.label} peer", context=self.context)
         if previous is not None:
             await previous.close()
         return answer_sdp
 
-    async def listen(self, offer_sdp: str) -> tuple[str, Peer, str]:
-        """Add a listener: its id, its peer and the answer. Raises as `Listeners.add`."""
+    async def listen(self, offer_sdp: str) -> tuple[str, str]:
+        """Add a listener: its id and the answer. Raises as `Listeners.add`."""
         await self._ready()
         return await self.listeners.add(offer_sdp)
 
