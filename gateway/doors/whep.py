@@ -14,7 +14,7 @@ from aiohttp import web
 from gateway.doors.auth import claims_of
 from gateway.doors.ice_session import SDP, created, describe_session, read_offer, trickle
 from gateway.doors.sdp import check_whep_offer
-from gateway.doors.whip import NAME
+from gateway.doors.whip import name_of
 from gateway.errors import SessionNotFound
 from gateway.guard.turn_credentials import ice_servers
 from gateway.media.peer import Peer
@@ -34,7 +34,7 @@ class WhepDoor:
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to a router."""
-        endpoints = ("/v1/sessions/{id}/whep", f"/whep/{NAME}")
+        endpoints = ("/v1/sessions/{id}/whep", "/whep/{name}")
         return [
             *(web.post(endpoint, self.play) for endpoint in endpoints),
             *(web.get(endpoint, self.nothing) for endpoint in endpoints),
@@ -83,7 +83,7 @@ class WhepDoor:
         return describe_session()
 
     def _session(self, request: web.Request) -> Session:
-        claims, name = claims_of(request), request.match_info.get("name")
+        claims, name = claims_of(request), name_of(request)
         if name is None:
             return self._registry.get(request.match_info["id"], claims)
         session = self._registry.named(name, claims)

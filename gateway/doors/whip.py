@@ -8,19 +8,22 @@ that a camera that comes back goes on with its conversation.**
 
 from __future__ import annotations
 
+import re
+import time
+
 from aiohttp import web
 
 from gateway.doors.auth import claims_of
 from gateway.doors.ice_session import SDP, created, describe_session, read_offer, trickle
 from gateway.doors.sdp import check_whip_offer, ice_ufrag
-from gateway.errors import NotAcceptable, SessionNotFound
+from gateway.errors import BadRequest, NotAcceptable, SessionNotFound
 from gateway.guard.turn_credentials import ice_servers
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
 from gateway.session import Session
 from gateway.settings import Settings
 
-NAME = "{name:[A-Za-z0-9._~-]{1,64}}"
+NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # what needs no escaping in a URL (RFC 3986 §2.3)
 PEER = "/v1/sessions/{id}/whip/{peer}"
 
 
@@ -33,7 +36,7 @@ class WhipDoor:
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to a router."""
-        endpoints = ("/whip", f"/whip/{NAME}")
+        endpoints = ("/whip", "/whip/{name}")
         return [
             *(web.post(endpoint, self.publish) for endpoint in endpoints),
             *(web.get(endpoint, self.nothing) for endpoint in endpoints),
@@ -48,7 +51,7 @@ class WhipDoor:
         """A camera comes; where its name has a session, it comes back."""
         if not _takes(request.headers.get("Accept", "*/*"), SDP):
             raise NotAcceptable(f"The answer is {SDP}, which the Accept header excludes.")
-        name, claims = request.match_info.get("name"), claims_of(request)
+        name, claims = name_of(request), claims_of(request)
         if name is None:
             self._registry.check_room(claims)  # before the body is read: a flood is turned away early
         offer = await read_offer(request, self._settings, check_whip_offer)
@@ -100,6 +103,14 @@ class WhipDoor:
     def _created(self, session: Session, answer: str) -> web.Response:
         location = f"/v1/sessions/{session.id}/whip/{ice_ufrag(answer)}"
         return created(answer, location, ice_servers(self._settings, session.claims, time.time()))
+
+
+def name_of(request: web.Request) -> str | None:
+    """The name of the camera in the address of an endpoint; raises BadRequest."""
+    name: str | None = request.match_info.get("name")
+    if name is not None and not NAME.fullmatch(name):
+        raise BadRequest("A name has 1 to 64 characters: letters, digits, and any of . _ ~ -")
+    return name
 
 
 def _takes(accept: str, content_type: str) -> bool:

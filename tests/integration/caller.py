@@ -37,7 +37,8 @@ class Caller:
     """One call: `async with Caller(client) as caller`, which has then an answer and, soon, media.
 
     `join` is the location of a session to give a new peer instead of starting one; `door` is where the offer goes
-    otherwise; `direction` is that of its sound; `relay` is the only way to the gateway, when there is one; `token` goes with every request.
+    otherwise; `direction` is that of its sound; `relay` is the only way to the gateway, when there is one; `token` goes
+    with every request.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Caller:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         if direction == "recvonly":
             self.pc.addTransceiver("audio", direction=direction)
-        else:
+        elif direction != "none":
             self.pc.addTransceiver(AudioStreamTrack() if silent else Tone(), direction=direction)
         if video:
             self.pc.addTransceiver(VideoStreamTrack(), direction="sendonly")

@@ -26,7 +26,7 @@ RATE_HZ = 16_000
 WIRE_HZ = 48_000
 PHRASE_S = 3.4  # the first sentence and the silence after it
 LEAD_S = 2.5  # until every client is connected
-TAIL_S = 12.0  # for an answer
+TAIL_S = 8.0  # for an answer
 
 
 def missing(message: str) -> None:
