@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from gateway import events
 from gateway.errors import ListenerNotFound, TooManyListeners
 from gateway.guard.intake import Verdict
 from gateway.media.peer import Frame, Peer, PeerState
@@ -30,23 +31,23 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class Listeners:
-    """The listeners of one session; `spawn` starts a task that the session awaits."""
+    """The listeners of one session; `spawn` starts a task that the session awaits, `log` is told how many they are."""
 
     def __init__(
-        self, settings: Settings, voice: Voice, media: MediaWorker, spawn: Spawn, on_change: Callable[[int], None]
+        self, settings: Settings, voice: Voice, media: MediaWorker, spawn: Spawn, log: events.EventLog
     ) -> None:
         self._settings = settings
         self._voice = voice
         self._media = media
         self._spawn = spawn
-        self._on_change = on_change
+        self._log = log
         self._peers: dict[str, Peer] = {}
         self._closed = False
 
     async def add(self, offer_sdp: str) -> tuple[str, str]:
         """Take an offer: the listener's id and the answer.
 
-        Raises BadOffer, UnsupportedOffer and TooManyListeners.
+        The session must be ready. Raises BadOffer, UnsupportedOffer and TooManyListeners.
         """
         if len(self._peers) >= self._settings.listeners_per_session:
             raise TooManyListeners("This session has as many listeners as it may have; please try again later.")
@@ -78,12 +79,15 @@ class Listeners:
         await asyncio.gather(*(peer.close() for peer in tuple(self._peers.values())))
 
     async def _carry(self, listener_id: str, peer: Peer) -> None:
-        self._on_change(len(self._peers))
+        self._tell_count()
         try:
             await peer.run()
         finally:
             del self._peers[listener_id]
-            self._on_change(len(self._peers))
+            self._tell_count()
+
+    def _tell_count(self) -> None:
+        self._log.publish(events.server_message("listeners", count=len(self._peers)))
 
 
 class _Gone:

@@ -13,7 +13,6 @@ import asyncio
 import contextvars
 import itertools
 import logging
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -115,12 +114,11 @@ class Session:
         self._unnamed_calls = itertools.count(1)
         self._frames = SentFrames(self.events.publish)
         self._group = asyncio.TaskGroup()
-        self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self._listeners_changed)
+        self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self.events)
         self._started, self._ending = asyncio.Event(), asyncio.Event()
         self.context = contextvars.copy_context()  # of all its tasks: by it a line of the log knows its session
         self.context.run(logs.SESSION.set, self.label)
         self._grace: asyncio.TimerHandle | None = None
-        self._stop_voice: Callable[[], None] | None = None
 
     @property
     def _now_s(self) -> float:
@@ -155,9 +153,9 @@ class Session:
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
         self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
+        stop_voice = self._media.ticker.start(self._voice.beat)
         try:
             async with self._group:
-                self._stop_voice = self._media.ticker.start(self._voice.beat)
                 conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
                 watching = self._group.create_task(self._allowance.run(), name=f"{self.label} allowance")
                 if (tracer := tracing.tracer()) is not None:
@@ -175,6 +173,7 @@ class Session:
             logger.exception("session %s failed", self.label)
             self.end(EndReason.INTERNAL)
         finally:
+            stop_voice()
             await self._release()
 
     async def attach(self, offer_sdp: str, direction: Direction = "sendrecv") -> str:
@@ -182,7 +181,7 @@ class Session:
 
         Raises BadOffer, UnsupportedOffer and LimitReached; the session then goes on as it was.
         """
-        await self._ready()
+        await self.ready()
         if not self._peers.take(self._now_s):
             raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
         sink = _PeerOfSession(self)
@@ -191,7 +190,7 @@ class Session:
         try:
             answer_sdp = await peer.answer(offer_sdp)
             peer.allow_video(self._allowance.video_fps)
-            await self._ready()
+            await self.ready()
         except BaseException:
             await peer.close()
             raise
@@ -207,10 +206,10 @@ class Session:
 
     async def listen(self, offer_sdp: str) -> tuple[str, str]:
         """Add a listener: its id and the answer. Raises as `Listeners.add`."""
-        await self._ready()
+        await self.ready()
         return await self.listeners.add(offer_sdp)
 
-    async def _ready(self) -> None:
+    async def ready(self) -> None:
         """Until the session takes legs; raises SessionNotFound when it takes no more."""
         await self._started.wait()
         if self._ending.is_set():
@@ -345,9 +344,6 @@ class Session:
             self._latency.reached("packet", self._now_s)
         self.events.publish(events.message("bot-started-speaking" if speaking else "bot-stopped-speaking"))
 
-    def _listeners_changed(self, count: int) -> None:
-        self.events.publish(events.server_message("listeners", count=count))
-
     async def _carry(self, peer: Peer) -> None:
         await peer.run()
         if self._peer is peer:
@@ -410,8 +406,6 @@ class Session:
             self.end(EndReason.SHUTDOWN)
         self._cancel_grace()
         self._conversation.close()
-        if self._stop_voice is not None:
-            self._stop_voice()
         await self._calls.close()
         await self.listeners.close()
         if self._peer is not None:

@@ -36,8 +36,10 @@ class TranscriptDoor:
         return [web.get("/v1/sessions/{id}/transcript", self.transcript)]
 
     async def transcript(self, request: web.Request) -> web.StreamResponse:
-        """In the form that is asked for; as JSON and as text also for a while after the end. What tools returned is told to
-        the operator only."""
+        """In the form that is asked for; as JSON and as text also for a while after the end.
+
+        What tools returned is told to the operator only.
+        """
         wanted = request.headers.get("Accept", "")
         if EVENT_STREAM in wanted:
             return await self._stream(request)

@@ -49,7 +49,8 @@ class WhepDoor:
         """A listener comes."""
         offer = await read_offer(request, self._settings, check_whep_offer)
         session = self._session(request)
-        listener_id, answer = await session.listen(offer)
+        await session.ready()
+        listener_id, answer = await session.listeners.add(offer)
         return created(
             answer,
             f"/v1/sessions/{session.id}/whep/{listener_id}",

@@ -48,17 +48,16 @@ async def test_what_is_said_and_shown_reaches_the_model_and_nothing_comes_back(
 ) -> None:
     """The session goes live by what the camera sends; an answer takes its time although nobody hears it."""
     camera = Caller(client, video=True, silent=True, direction="sendonly", door="/whip")
-    async with camera:
-        async with camera.events() as socket:
-            await until(socket, "server-message", type="state", state="live")
-            await condition(lambda: simulator.connections[0].frames and simulator.connections[0].audio)
-            await socket.send_json({"type": "send-text", "data": {"content": "hello"}})
-            await until(socket, "bot-started-speaking")
-            await until(socket, "bot-stopped-speaking")
-            assert camera.heard == 0
-            assert (await client.delete(camera.location)).status == 200
-            ended = await until(socket, "server-message", type="state", state="ended")
-            assert ended["data"]["code"] == "user"
+    async with camera, camera.events() as socket:
+        await until(socket, "server-message", type="state", state="live")
+        await condition(lambda: simulator.connections[0].frames and simulator.connections[0].audio)
+        await socket.send_json({"type": "send-text", "data": {"content": "hello"}})
+        await until(socket, "bot-started-speaking")
+        await until(socket, "bot-stopped-speaking")
+        assert camera.heard == 0
+        assert (await client.delete(camera.location)).status == 200
+        ended = await until(socket, "server-message", type="state", state="ended")
+        assert ended["data"]["code"] == "user"
     assert (await client.delete(camera.location)).status == 404
 
 
