@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from scipy.io import wavfile
 from tests.browser.camera import write_camera
 from tests.browser.conftest import browser
 from tests.measure.sound import Samples, find, read_wav, resample, stretch
-from tests.programs import Program, gateway_and_simulator, require
+from tests.programs import Program, gateway_and_simulator, npm_ci, require
 
 __all__ = ["browser"]
 
@@ -29,23 +27,11 @@ LEAD_S = 2.5  # until every client is connected
 TAIL_S = 8.0  # for an answer
 
 
-def missing(message: str) -> None:
-    """Skip, or fail under CI=true."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @pytest.fixture(scope="session")
 def node() -> str:
     """Node, and beside it the packages of the lock file."""
-    path = require("node", "apt-get install nodejs npm")
-    wanted = json.loads((HERE / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    for name, version in wanted.items():
-        found = HERE / "node_modules" / name / "package.json"
-        if not found.is_file() or json.loads(found.read_text(encoding="utf-8"))["version"] != version:
-            missing(f"{name} {version} is not installed: make interop")
-    return path
+    npm_ci(HERE)
+    return require("node", "apt-get install nodejs npm")
 
 
 @pytest.fixture(scope="session")
@@ -92,11 +78,16 @@ def gateway(tmp_path: Path, recorded: Path) -> Iterator[Program]:
         assert "Traceback" not in running.log
 
 
-def check_speech(directory: Path, speech: Samples) -> None:
-    """What the model heard on this connection is what was said, and as fast as it was said."""
-    line = read_wav(directory / "audio.wav", RATE_HZ)
-    assert find(speech, line, RATE_HZ).correlation > 0.9
-    assert abs(stretch(speech, line, RATE_HZ)) < 0.02
+def check_speech(line: Samples, speech: Samples) -> None:
+    """What was said is there, about as fast as it was said. The same words backwards reach 0.5, and a busy machine costs
+    up to 0.2; how good the sound is, is measured elsewhere (bench/network.py)."""
+    assert find(speech, line, RATE_HZ).correlation > 0.7
+    assert abs(stretch(speech, line, RATE_HZ)) < 0.1
+
+
+def check_heard(directory: Path, speech: Samples) -> None:
+    """The model heard what was said: the record of one connection to it."""
+    check_speech(read_wav(directory / "audio.wav", RATE_HZ), speech)
 
 
 def run(arguments: list[str], timeout_s: float = 120) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.interop.conftest import LEAD_S, PHRASE_S, check_speech, run
+from tests.interop.conftest import LEAD_S, PHRASE_S, check_heard, run
 from tests.measure.sound import Samples
 from tests.programs import Program
 
@@ -57,7 +57,7 @@ def test_both_roles_are_heard_and_seen(
     connections = sorted(path for path in recorded.iterdir() if path.is_dir())
     assert len(connections) == len(senders)
     for connection in connections:
-        check_speech(connection, speech)
+        check_heard(connection, speech)
         check_frames(connection, films["passive"])
 
 
