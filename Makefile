@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser interop soak bench-faults bench-tools bench-network bench-calls audit secrets turn-audit test-deploy docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser interop soak bench-faults bench-tools bench-network bench-calls bench-chaos audit secrets turn-audit test-deploy docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromiu
 bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
 	$(BIN)/python -m bench.calls --report docs/calls.md
 
+bench-chaos: $(VENV)/.dev  ## Nodes that die, sleep, drain or lose their store, with calls in them
+	$(BIN)/python -m bench.chaos --report docs/chaos.md
+
 audit: $(VENV)/.dev  ## What the project is built of: agreed, unchanged, not known to be vulnerable
 	$(BIN)/python .ci/audit.py
 
@@ -90,7 +93,7 @@ format: $(VENV)/.dev  ## Let ruff arrange the code
 
 constraints:  ## Resolve the exact versions again, from an empty environment
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,vertex]'
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,vertex,redis]'
 	build/constraints/bin/python -m pip freeze --exclude gemini-live-gateway > constraints.txt
 
 clean:  ## Remove what was made

@@ -8,23 +8,26 @@ any of them does.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 
 from gateway import __version__
 from gateway.certificate import tls_context
+from gateway.cluster import Cluster
 from gateway.doors import build_doors
+from gateway.doors.forward import Forward
 from gateway.errors import ConfigError
 from gateway.guard.claims import ANYONE
 from gateway.guard.jwks import JwksKeys, fetch_from
 from gateway.guard.outgoing import Outgoing
 from gateway.guard.tokens import Tokens, rules_of, tokens_of
 from gateway.guard.turn_credentials import ice_servers
-from gateway.lan import reachable_host
 from gateway.live.upstream import upstream_from
 from gateway.media import aiortc_internals
 from gateway.media.worker import MediaWorker
@@ -33,6 +36,8 @@ from gateway.settings import Settings
 from gateway.settings_check import check_start
 from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
+from gateway.store.sqlite import SqliteStore
+from gateway.store.store import Store, StoreUnavailable
 from gateway.telemetry import metrics, tracing
 from gateway.telemetry.load import LoadSampler
 from gateway.telemetry.pulse import Pulse
@@ -43,6 +48,9 @@ from gateway.tools.registry import Tools, client_tool, tools_of_modules
 from gateway.tools.tool import Tool
 from gateway.turn.client import servers_of
 from gateway.turn.watch import RelayWatch
+from gateway.workers import BACKLOG, Place, address_of, listening
+
+CLUSTER = web.AppKey("cluster", Cluster)
 
 # For how long a connection may say nothing, or not finish the head of a request: longer than the 60 s for which proxies
 # keep theirs, so that they are the ones to close.
@@ -50,10 +58,11 @@ IDLE_S = 75.0
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
+async def open_gateway(settings: Settings, node_socket: str = "") -> AsyncIterator[web.Application]:
     """Everything but the listener: yields the aiohttp application, closes all that it started.
 
-    Raises ConfigError when the settings must not start.
+    `node_socket` is the path at which other nodes of this machine will reach it. Raises ConfigError when the settings
+    must not start.
     """
     check_start(settings)
     aiortc_internals.check()
@@ -68,7 +77,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
         await simulator.start()
     servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)), outgoing.resolve)
     media = MediaWorker()
-    store = MemoryStore(asyncio.get_running_loop().time)
+    store = open_store(settings.store)
     registry: Registry | None = None
     sampling: asyncio.Task[None] | None = None
     pulse, relays = Pulse(), RelayWatch(servers_of(ice_servers(settings, ANYONE, time.time())))
@@ -82,13 +91,17 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
         upstream = upstream_from(settings, simulator.url if simulator else None)
         registry = Registry(settings, upstream, media, store, tools, profile.name)
         sampling = asyncio.create_task(LoadSampler(lambda: media.jpeg.wait_s, registry.feel).run(), name="load")
-        yield build_doors(settings, registry, tokens, pulse, relays)
+        async with joined(settings, registry, store, node_socket) as (cluster, forward):
+            application = build_doors(settings, registry, tokens, cluster, forward, pulse, relays)
+            application[CLUSTER] = cluster
+            yield application
     finally:
         if sampling is not None:
             sampling.cancel()
             await asyncio.gather(sampling, return_exceptions=True)
         if registry is not None:
             await registry.close()
+        await store.close()
         await servers.close()
         media.close()
         await relays.close()
@@ -127,29 +140,87 @@ def declared_tools(settings: Settings, profile: Profile, outgoing: Outgoing) -> 
     ]
 
 
-async def serve(settings: Settings, ready: Callable[[str], None], stop: asyncio.Event) -> None:
-    """Listen until `stop` is set. `ready` is told the address that a person can open.
+@asynccontextmanager
+async def joined(
+    settings: Settings, registry: Registry, store: Store, node_socket: str
+) -> AsyncIterator[tuple[Cluster, Forward]]:
+    """This node among those that share its store, until the end; raises ConfigError when the store is not there."""
+    try:
+        forward = Forward(await store.key())
+    except StoreUnavailable as error:
+        raise ConfigError(f"{error} Check GATEWAY_STORE.") from None
+    lease_s = math.inf if settings.store == "memory" else settings.lease_s  # nobody else would take it for dead
+    cluster = Cluster(
+        registry,
+        store,
+        lease_s,
+        socket=node_socket,
+        url=settings.node_url or "",
+        ask_to_let_go=forward.ask_to_let_go,
+    )
+    await cluster.announce()
+    beating = asyncio.create_task(cluster.run(), name="lease")
+    try:
+        yield cluster, forward
+    finally:
+        await registry.close()
+        cluster.stop()
+        await asyncio.gather(beating, return_exceptions=True)
+        await cluster.leave()
+        await forward.close()
+
+
+def open_store(where: str) -> Store:
+    """The store that GATEWAY_STORE names; raises ConfigError."""
+    if where == "memory":
+        return MemoryStore(asyncio.get_running_loop().time)
+    if where.startswith("sqlite:"):
+        return SqliteStore(Path(where.removeprefix("sqlite:")))
+    try:
+        from gateway.store.redis import RedisStore
+    except ImportError:
+        raise ConfigError("GATEWAY_STORE names Redis: pip install 'gemini-live-gateway[redis]'.") from None
+    return RedisStore(where)
+
+
+async def serve(
+    settings: Settings,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+    place: Place | None = None,
+) -> None:
+    """Listen until `stop` is set, then drain, unless `hurry` is set too. `ready` is told the address that a person can
+    open. `place` is what the supervisor of several workers gives to one of them.
 
     Raises ConfigError when the address cannot be listened on.
     """
-    async with open_gateway(settings) as application:
+    async with open_gateway(settings, str(place.socket) if place else "") as application:
         tls = tls_context(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
         runner = web.AppRunner(
             application, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=IDLE_S
         )
         await runner.setup()
         try:
-            try:
-                await web.TCPSite(runner, settings.host, settings.port, ssl_context=tls).start()
-            except OSError as error:
-                raise ConfigError(
-                    f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}. "
-                    "Set GATEWAY_PORT to a free port, or end the program that uses this one."
-                ) from None
-            port = runner.addresses[0][1]
-            told = reachable_host(settings) if tls is not None else settings.host
-            host = f"[{told}]" if ":" in told else told
-            ready(f"{'https' if tls is not None else 'http'}://{host}:{port}/")
+            listener = place.listener() if place else listening(settings)  # the runner closes it
+            await web.SockSite(runner, listener, ssl_context=tls, backlog=BACKLOG).start()
+            if place is not None:
+                await web.UnixSite(runner, str(place.socket)).start()
+                asyncio.get_running_loop().add_reader(place.alive_fd, orphaned, place.alive_fd, stop, hurry)
+            ready(address_of(listener, settings))
             await stop.wait()
+            draining = asyncio.create_task(application[CLUSTER].drain(settings.drain_s), name="drain")
+            hurrying = asyncio.create_task(hurry.wait(), name="hurry")
+            await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (draining, hurrying):
+                task.cancel()
+            await asyncio.gather(draining, hurrying, return_exceptions=True)
         finally:
             await runner.cleanup()
+
+
+def orphaned(alive_fd: int, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    """The supervisor is gone: nobody else would end this worker."""
+    asyncio.get_running_loop().remove_reader(alive_fd)
+    hurry.set()
+    stop.set()

@@ -18,14 +18,14 @@ WORDS_MAX_CHARS = 4000  # five minutes of speech: each message repeats what was 
 class Captions:
     """The captions of one session."""
 
-    def __init__(self, publish: Callable[[events.Message], None]) -> None:
+    def __init__(self, publish: Callable[[events.Message], None], turn: int = 1) -> None:
+        self.turn = turn  # the present one
         self._publish = publish
-        self._turn = 1
         self._user_words = ""
 
     def model_words(self, text: str) -> None:
         """The model says this."""
-        self._publish(events.bot_output(text, self._turn))
+        self._publish(events.bot_output(text, self.turn))
 
     def user_words(self, text: str) -> None:
         """The person said this."""
@@ -40,8 +40,8 @@ class Captions:
         if self._user_words:
             self._tell(final=True)
             self._user_words = ""
-        self._publish(events.server_message("turn", number=self._turn))
-        self._turn += 1
+        self._publish(events.server_message("turn", number=self.turn))
+        self.turn += 1
 
     def _tell(self, *, final: bool) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

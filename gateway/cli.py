@@ -29,10 +29,11 @@ from gateway.guard.grant import parse_request
 from gateway.guard.tokens import tokens_of
 from gateway.lan import invitation, on_lan
 from gateway.settings import Settings
-from gateway.settings_check import check_keys
+from gateway.settings_check import check_keys, check_start
 from gateway.settings_sources import load_settings, unknown_variables
 from gateway.simulator import SimulatorOptions, run_simulator
 from gateway.telemetry.logs import configure_logging
+from gateway.workers import Place, Workers, worker_command
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument(
         "--lan", action="store_true", help="for phones on this network: HTTPS, tokens, and an invitation to scan"
     )
+    serving.add_argument("--workers", type=int, help="processes that share the port (else GATEWAY_WORKERS)")
+    serving.add_argument("--worker", type=Place.parse, help=argparse.SUPPRESS)
     serving.set_defaults(run=_serve)
 
     minting = commands.add_parser("token", help="make a token with GATEWAY_JWT_SECRET")
@@ -93,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _load(options: argparse.Namespace) -> Settings:
-    given = {name: getattr(options, name, None) for name in ("host", "port", "profile")}
+    given = {name: getattr(options, name, None) for name in ("host", "port", "profile", "workers")}
     return load_settings(
         os.environ, options.config, {name: value for name, value in given.items() if value is not None}
     )
@@ -104,6 +107,8 @@ def _serve(options: argparse.Namespace) -> int:
     if options.lan:
         settings = on_lan(settings)
     configure_logging(settings.log_level, settings.log_format)
+    if options.worker is not None:
+        return _until_signalled(lambda stop, hurry: serve(settings, lambda _: None, stop, hurry, options.worker))
     for name, meant in unknown_variables(os.environ).items():
         logger.warning("%s is not a setting%s", name, f"; was {meant} meant?" if meant else "")
     if settings.effective_auth == "insecure-open":
@@ -114,8 +119,13 @@ def _serve(options: argparse.Namespace) -> int:
             print("No key is set: talking to the built-in simulator. Set GEMINI_API_KEY to talk to Gemini.", flush=True)
         print(invitation(settings, url) if options.lan else f"Open {url}", flush=True)
 
-    _until_signalled(lambda stop: serve(settings, ready, stop))
-    return 0
+    if settings.workers > 1:
+        if options.lan:
+            raise ConfigError("--lan makes keys for one process: leave out --workers.")
+        check_start(settings)
+        workers = Workers(settings, worker_command(), os.environ)
+        return _until_signalled(lambda stop, hurry: workers.run(ready, stop, hurry))
+    return _until_signalled(lambda stop, hurry: serve(settings, ready, stop, hurry))
 
 
 def _token(options: argparse.Namespace) -> int:
@@ -139,8 +149,7 @@ def _token(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     configure_logging("INFO")
     simulated = SimulatorOptions(options.host, options.port, options.flavour, options.script, options.record)
-    _until_signalled(lambda stop: run_simulator(simulated, stop))
-    return 0
+    return _until_signalled(lambda stop, _: run_simulator(simulated, stop))
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -167,14 +176,19 @@ async def _listed(findings: AsyncIterator[Finding]) -> Iterable[Finding]:
     return [finding async for finding in findings]
 
 
-def _until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run with an event that SIGINT and SIGTERM set."""
+def _until_signalled(work: Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, int | None]]) -> int:
+    """Run with two events; the exit code. SIGTERM sets the first, SIGINT and a second signal both: stop, and hurry."""
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
+    async def run() -> int:
+        stop, hurry = asyncio.Event(), asyncio.Event()
+
+        def signalled(number: signal.Signals) -> None:
+            if number == signal.SIGINT or stop.is_set():
+                hurry.set()
+            stop.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        await work(stop)
+            asyncio.get_running_loop().add_signal_handler(number, signalled, number)
+        return await work(stop, hurry) or 0
 
-    asyncio.run(run())
+    return asyncio.run(run())

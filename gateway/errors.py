@@ -25,6 +25,7 @@
     │   ├── PeerGone           409  the session is there, its WebRTC leg is not
     │   ├── KeysUnavailable    503  the keys to check tokens with cannot be had
     │   ├── BudgetSpent        403  what a token may use is used up
+    │   ├── NodeSilent         503  the node that has the session does not answer; come back soon
     │   └── LimitReached       come back later
     │       ├── TooManyRequests           429  of this address, or of this subject
     │       ├── TooManySessionsOfSubject  429
@@ -315,6 +316,14 @@ class Overloaded(LimitReached):
 
     code = "overloaded"
     http_status = 503
+
+
+class NodeSilent(ClientError):
+    """Another node has the session and does not answer."""
+
+    code = "node_silent"
+    http_status = 503
+    retryable = True
 
 
 class UpstreamError(GatewayError):

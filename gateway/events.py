@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from itertools import count
 from typing import Any
 
 Message = dict[str, Any]
@@ -123,11 +122,14 @@ class Subscription:
 
 
 class EventLog:
-    """The messages of one session: a ring of the newest, and the readers that wait for more."""
+    """The messages of one session: a ring of the newest, and the readers that wait for more.
 
-    def __init__(self) -> None:
+    `first_seq` is larger than 1 where another process has told the ones before.
+    """
+
+    def __init__(self, first_seq: int = 1) -> None:
         self._ring: deque[Message] = deque(maxlen=RING_MESSAGES)
-        self._seq = count(1)
+        self.next_seq = first_seq
         self._readers: set[Subscription] = set()
         self.closed = False
 
@@ -135,7 +137,8 @@ class EventLog:
         """Number a message, keep it, and hand it to every reader. Ignored once the log is closed."""
         if self.closed:
             return
-        numbered = {**item, "seq": next(self._seq)}
+        numbered = {**item, "seq": self.next_seq}
+        self.next_seq += 1
         self._ring.append(numbered)
         for reader in tuple(self._readers):
             reader.put(numbered)

@@ -48,6 +48,7 @@ class EndReason(StrEnum):
     TOO_MUCH_MEDIA = "too_much_media"
     UPSTREAM = "upstream"
     SHUTDOWN = "shutdown"
+    MOVED = "moved"  # for this process only: another has the session now
     INTERNAL = "internal"
 
     @property
@@ -67,6 +68,7 @@ _WORDS = {
     EndReason.TOO_MUCH_MEDIA: "Your device sent far more than a call may, so the call was ended.",
     EndReason.UPSTREAM: "The model cannot be reached any more.",
     EndReason.SHUTDOWN: "The gateway is shutting down.",
+    EndReason.MOVED: "Your call goes on at another server.",
     EndReason.INTERNAL: "Something went wrong inside the gateway; the operator's log has the details.",
 }
 

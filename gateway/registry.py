@@ -12,6 +12,9 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
 from gateway.errors import (
     BudgetSpent,
@@ -28,13 +31,15 @@ from gateway.guard.admission import Admission, Occupancy
 from gateway.guard.budgets import Budget, Purses
 from gateway.guard.claims import ANYONE, Claims
 from gateway.guard.terms import terms
+from gateway.keeper import Keeper
 from gateway.lifecycle import EndReason, State
 from gateway.live.breaker import Breaker
 from gateway.live.upstream import Upstream
 from gateway.media.worker import MediaWorker
+from gateway.record import Kept, told
 from gateway.session import Session
 from gateway.settings import Settings
-from gateway.store.store import Record, SessionStore
+from gateway.store.store import Ownership, OwnershipLost, Store, StoreUnavailable
 from gateway.telemetry import metrics
 from gateway.telemetry.load import Load
 from gateway.tools.registry import Tools
@@ -45,6 +50,8 @@ logger = logging.getLogger(__name__)
 ID_BYTES = 16  # 128 random bits: an id is a capability (RFC 9725 §4.1 asks that session URLs cannot be guessed)
 
 
+TAKEN_OVER_LEAST_S = 1.0  # of a session whose time ran out while it had no node
+GONE = "There is no such session; it may have ended."
 EXPIRED = "The token has expired: ask for a new one."
 
 
@@ -56,11 +63,11 @@ class Registry:
         settings: Settings,
         upstream: Upstream,
         media: MediaWorker,
-        store: SessionStore,
+        store: Store,
         tools: Tools,
         profile: str,
     ) -> None:
-        self.node = secrets.token_hex(3)  # ids name their node, so that a front can find a session's owner
+        self.node_id = secrets.token_hex(3)  # ids name where they began
         self._settings = settings
         self._upstream = upstream
         self._media = media
@@ -72,6 +79,8 @@ class Registry:
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._admission = Admission(settings)
         self._purses = Purses()
+        self._unwritten: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.changed = asyncio.Event()  # sessions came or went
         self._closing = False
         metrics.SESSIONS_MAX.set(settings.max_sessions)
 
@@ -81,33 +90,64 @@ class Registry:
     async def create(self, claims: Claims) -> Session:
         """Start a session; its conversation begins to open at once.
 
-        Raises Unauthorized, Forbidden, and what `check_room` raises.
+        Raises Unauthorized, Forbidden, StoreUnavailable, and what `check_room` raises.
         """
         self._check_rights(claims)
         await self._use(claims)
         try:
             self.check_room(claims)
+            session_id = f"{self.node_id}-{secrets.token_urlsafe(ID_BYTES)}"
+            ownership = await self._store.own(session_id, self.node_id)
         except GatewayError:
             await self._give_back(claims)
             raise
+        return self._start(ownership, Kept(claims, started_at=time.time()))
+
+    async def take_over(self, session_id: str, gone: str = "") -> None:
+        """Go on with a session that another process had, which let go of it or is dead (`gone` is known to be).
+
+        Raises SessionNotFound, OwnedElsewhere, StoreUnavailable, and what `check_room` raises.
+        """
+        fields = await self._store.load(session_id)
+        if fields is None:
+            raise SessionNotFound(GONE)  # an id that somebody made up must leave nothing behind
+        self.check_room(Kept.from_fields(fields).claims)
+        ownership = await self._store.own(session_id, self.node_id, gone)
+        fields = await self._store.load(session_id)
+        if fields is None or (kept := Kept.from_fields(fields)).ended:
+            await self._store.release(ownership)
+            raise SessionNotFound(GONE)
+        if session_id not in self._sessions:
+            metrics.SESSIONS_TAKEN_OVER.inc()
+            self._start(ownership, kept)
+
+    def _start(self, ownership: Ownership, kept: Kept) -> Session:
+        session_id, claims = ownership.session_id, kept.claims
         settings = terms(self._settings, claims)
-        session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
+        left_s = max(TAKEN_OVER_LEAST_S, settings.session_max_s - (time.time() - kept.started_at))
+        settings = settings.model_copy(update={"session_max_s": min(settings.session_max_s, left_s)})
+        budget = self._budget(settings, claims)
+        budget.has_spent(kept.spent_tokens, kept.spent_frames)
+        keeper = Keeper(self._store, ownership, settings.detach_grace_s)
         session = Session(
             session_id,
-            claims,
-            self._budget(settings, claims),
+            kept,
+            budget,
             settings,
             self._upstream,
             self._media,
-            self._store,
+            keeper,
             self._breaker,
             self._tools if claims.tools is None else self._tools.only(claims.tools),
             self._runner,
         )
         session.shed(self._admission.level)
-        task = asyncio.create_task(self._hold(session), name=f"{session.label} session", context=session.context)
+        task = asyncio.create_task(
+            self._hold(session, keeper), name=f"{session.label} session", context=session.context
+        )
         self._sessions[session_id] = session, task
         task.add_done_callback(lambda _: self._forget(session_id), context=session.context)
+        self.changed.set()
         metrics.SESSIONS.inc()
         session.context.run(logger.info, "session %s starts, %d in all", session.label, len(self._sessions))
         return session
@@ -140,14 +180,25 @@ class Registry:
                 return session
         return None
 
-    async def record(self, session_id: str, claims: Claims) -> Record:
-        """The record of a session, for a while also after its end; raises as `get` does."""
+    def has(self, session_id: str) -> bool:
+        """Whether the session is here."""
+        return session_id in self._sessions
+
+    async def transcript(self, session_id: str, claims: Claims) -> dict[str, Any]:
+        """What was said in a session, for a while also after its end; raises as `get` does."""
         if session_id in self._sessions:
-            return self.get(session_id, claims).record
-        kept = await self._store.load(session_id)
-        _check_use(claims, Claims(**kept["owner"]) if kept is not None else None)
-        assert kept is not None
-        return {name: value for name, value in kept.items() if name != "owner"}
+            return self.get(session_id, claims).transcript
+        fields = await self._store.load(session_id)
+        _check_use(claims, Kept.from_fields(fields).claims if fields is not None else None)
+        assert fields is not None
+        return told(fields)
+
+    async def write_rest(self) -> None:
+        """Write what could not be written when its session ended; raises StoreUnavailable, and then try again."""
+        for session_id, write in tuple(self._unwritten.items()):
+            with suppress(OwnershipLost):
+                await write()
+            del self._unwritten[session_id]
 
     async def end(self, session_id: str, claims: Claims, reason: EndReason) -> None:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
@@ -155,6 +206,23 @@ class Registry:
         task = self._sessions[session_id][1]
         session.context.run(session.end, reason)
         await asyncio.wait([task])
+
+    async def move(self, session_id: str) -> None:
+        """Let go of a session, so that another node can go on with it; returns when nothing of it is left here."""
+        if session_id in self._sessions:
+            session, task = self._sessions[session_id]
+            session.context.run(session.end, EndReason.MOVED)
+            await asyncio.wait([task])
+
+    def ask_to_move(self) -> None:
+        """Ask each browser to come back, which another node will answer."""
+        for session, _ in self._sessions.values():
+            session.ask_to_move()
+
+    async def empty(self) -> None:
+        """Return when no session is left."""
+        while self._sessions:
+            await asyncio.wait([task for _, task in self._sessions.values()])
 
     def feel(self, load: Load) -> None:
         """How busy the process is: shed, or take up again, what the sessions do."""
@@ -169,9 +237,13 @@ class Registry:
     async def close(self) -> None:
         """End every session and take no more."""
         self._closing = True
+        await self.end_all(EndReason.SHUTDOWN)
+
+    async def end_all(self, reason: EndReason) -> None:
+        """End every session; returns when nothing of them is left."""
         tasks = [task for _, task in self._sessions.values()]
         for session, _ in tuple(self._sessions.values()):
-            session.context.run(session.end, EndReason.SHUTDOWN)
+            session.context.run(session.end, reason)
         if tasks:
             await asyncio.wait(tasks)
 
@@ -221,15 +293,26 @@ class Registry:
 
     # The life of one
 
-    async def _hold(self, session: Session) -> None:
+    async def _hold(self, session: Session, keeper: Keeper) -> None:
+        """The life of a session, and the last writing of its record."""
         try:
             await session.run()
         finally:
-            if not session.was_live:
+            moved = session.end_reason is EndReason.MOVED
+            keep_s = self._settings.detach_grace_s if moved else self._settings.transcript_keep_s
+            try:
+                await keeper.finish(session.tell, keep_s)
+            except OwnershipLost:
+                logger.info("session %s was taken over by another node", session.label)
+            except StoreUnavailable as error:
+                logger.warning("session %s ends and its last words wait for the store: %s", session.label, error)
+                self._unwritten[session.id] = lambda: keeper.finish(session.tell, keep_s)
+            if not (session.was_live or moved):
                 await self._give_back(session.claims)
 
     def _forget(self, session_id: str) -> None:
         session, task = self._sessions.pop(session_id)
+        self.changed.set()
         metrics.SESSIONS.dec()
         metrics.SESSIONS_ENDED.labels(session.end_reason.value if session.end_reason else "unknown").inc()
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -240,6 +323,6 @@ class Registry:
 def _check_use(claims: Claims, owner: Claims | None) -> None:
     """Whether this bearer may use the session of `owner`; raises SessionNotFound and TokenExpired."""
     if owner is None or not claims.may_use(owner):
-        raise SessionNotFound("There is no such session; it may have ended.")
+        raise SessionNotFound(GONE)
     if claims.is_spent(time.time()) and claims.token_id != owner.token_id:
         raise TokenExpired(EXPIRED)

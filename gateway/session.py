@@ -13,7 +13,7 @@ import asyncio
 import contextvars
 import itertools
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from gateway import __version__, events
@@ -23,8 +23,7 @@ from gateway.errors import PeerGone, SessionNotFound, TooManyPeers, UpstreamErro
 from gateway.guard.admission import Level
 from gateway.guard.bucket import TokenBucket
 from gateway.guard.budgets import Budget
-from gateway.guard.claims import Claims
-from gateway.guard.intake import Verdict
+from gateway.keeper import Keeper
 from gateway.latency import Latency
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
 from gateway.listeners import Listeners
@@ -39,15 +38,17 @@ from gateway.media.peer import Direction, Frame, Peer, PeerState
 from gateway.media.playout import Playout
 from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
+from gateway.record import Kept
 from gateway.sent_frames import SentFrames
 from gateway.settings import Settings
 from gateway.speech import Speech
-from gateway.store.store import Record, SessionStore
+from gateway.store.store import Fields, OwnershipLost
 from gateway.telemetry import logs, tracing
 from gateway.tools.calls import Asked, Calls
 from gateway.tools.registry import Tools
 from gateway.tools.runner import Runner
 from gateway.tools.tool import ToolContext
+from gateway.uplink import Uplink
 
 logger = logging.getLogger(__name__)
 
@@ -61,28 +62,30 @@ class Session:
     def __init__(
         self,
         session_id: str,
-        claims: Claims,
+        kept: Kept,
         budget: Budget,
         settings: Settings,
         upstream: Upstream,
         media: MediaWorker,
-        store: SessionStore,
+        keeper: Keeper,
         breaker: Breaker,
         tools: Tools,
         runner: Runner,
     ) -> None:
         self.id = session_id
         self.label = session_id[:LABEL_CHARS]
-        self.claims = claims
-        self.name: str | None = None  # by which a camera finds it again
+        self.claims = kept.claims
+        self.name = kept.name  # by which a camera finds it again
         self.peer_tag = ""  # of the peer that came last (`Peer.tag`)
-        self.events = events.EventLog()
+        self.events = events.EventLog(kept.next_seq)
         self._settings = settings
         self._media = media
-        self._lifecycle = Lifecycle()
+        self._kept = kept
+        self._budget = budget
+        self._lifecycle = Lifecycle(State.DETACHED if kept.is_resumed else State.STARTING, was_live=kept.is_resumed)
         self._playout = Playout()
         self._voice = Voice(self._playout, self._voice_speaks)
-        self._store = store
+        self._keeper = keeper
         summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
         self._conversation = Conversation(
             upstream,
@@ -92,14 +95,16 @@ class Session:
             is_quiet=self._is_quiet,
             summarise=summariser.summarise,
             breaker=breaker,
+            past=kept.past,
         )
         self._calls = Calls(
             tools, runner, settings.tools_per_session, self._conversation, self._tool_context, self._publish_call
         )
         self._peer: Peer | None = None
+        self._asked_to_move: Peer | None = None
         self._latency = Latency(self.events.publish)
         self._speech = Speech(self._conversation, self._latency, self.events.publish)
-        self._captions = Captions(self.events.publish)
+        self._captions = Captions(self.events.publish, kept.turn)
         self._allowance = Allowance(
             settings,
             budget,
@@ -145,18 +150,41 @@ class Session:
         return self._frames.newest
 
     @property
-    def record(self) -> Record:
-        """What of the session can be kept: its transcript."""
-        turns = [turn.as_json() for turn in self._conversation.transcript.turns()]
-        return {"turns": turns, "dropped_turns": self._conversation.transcript.dropped_turns}
+    def transcript(self) -> dict[str, Any]:
+        """What was said, as JSON."""
+        transcript = self._conversation.transcript
+        return {"turns": [turn.as_json() for turn in transcript.turns()], "dropped_turns": transcript.dropped_turns}
+
+    def tell(self, since_turn: int) -> tuple[Fields, int]:
+        """The record, with the turns from one on, and which turn was the last."""
+        if not self._playout.complete:
+            self._keeper.changed()  # the playhead moves
+        past = self._conversation.past(self._playout.queued_ms)
+        reason = self.end_reason
+        kept = replace(
+            self._kept,
+            past=past,
+            next_seq=self.events.next_seq,
+            turn=self._captions.turn,
+            ended=reason.value if reason is not None and reason is not EndReason.MOVED else "",
+            name=self.name,
+            spent_tokens=self._budget.spent("tokens"),
+            spent_frames=self._budget.spent("frames"),
+        )
+        return kept.fields(since_turn), past.last_turn
 
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
-        self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
+        if self.state is State.STARTING:
+            self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
+        else:
+            self.events.publish(events.state("reconnecting", EndReason.MOVED.words, code=EndReason.MOVED.value))
+            self._wait_for_peer()
         stop_voice = self._media.ticker.start(self._voice.beat)
         try:
             async with self._group:
                 conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
+                keeping = self._group.create_task(self._keep(), name=f"{self.label} record")
                 watching = self._group.create_task(self._allowance.run(), name=f"{self.label} allowance")
                 if (tracer := tracing.tracer()) is not None:
                     self._group.create_task(tracing.follow(tracer, self.label, self.events.subscribe()))
@@ -168,6 +196,7 @@ class Session:
                     await self._peer.close()
                 await self.listeners.close()
                 await self._calls.close()
+                keeping.cancel()
                 await conversing
         except* Exception:
             logger.exception("session %s failed", self.label)
@@ -184,9 +213,10 @@ class Session:
         await self.ready()
         if not self._peers.take(self._now_s):
             raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
-        sink = _PeerOfSession(self)
-        peer = Peer(self._settings, self._voice, sink, self._media, self._frame_ids, direction)
-        sink.peer = peer
+        legs = self._conversation, self._speech, self._allowance, self._frames
+        uplink = Uplink(*legs, publish=self.events.publish, on_state=self._peer_state, end=self.end)
+        peer = Peer(self._settings, self._voice, uplink, self._media, self._frame_ids, direction)
+        uplink.is_present = lambda: self._peer is peer
         try:
             answer_sdp = await peer.answer(offer_sdp)
             peer.allow_video(self._allowance.video_fps)
@@ -237,10 +267,17 @@ class Session:
         """Use less of the machine, or more again."""
         self._allowance.spare(level >= Level.LESS_VIDEO, no_video=level >= Level.NO_VIDEO)
 
+    def ask_to_move(self) -> None:
+        """Ask the browser to bring a new peer, which another node takes; once for each peer."""
+        if self.state is State.LIVE and self._peer is not self._asked_to_move:
+            self._asked_to_move = self._peer
+            self.events.publish(events.server_message("move"))
+
     def end(self, reason: EndReason, words: str = "") -> None:
         """End the session; only the first reason counts."""
         if self._lifecycle.end(reason, words):
-            self.events.publish(events.state("ended", self._lifecycle.words, code=reason.value))
+            state = "reconnecting" if reason is EndReason.MOVED else "ended"
+            self.events.publish(events.state(state, self._lifecycle.words, code=reason.value))
             logger.info("session %s ends: %s", self.label, self._lifecycle.words)
         self._ending.set()
 
@@ -254,6 +291,7 @@ class Session:
             self.end(EndReason.UPSTREAM, error.user_message)
 
     def _on_conversation(self, event: live.ConversationEvent) -> None:
+        self._keeper.changed()
         match event:
             case live.Speech(pcm):
                 self._playout.push(pcm)
@@ -321,11 +359,12 @@ class Session:
         self._playout.end_of_speech()
         self._allowance.turn_complete()
         self._captions.turn_complete()
-        self._group.create_task(self._save(), name=f"{self.label} record")
 
-    async def _save(self) -> None:
-        kept = {**self.record, "owner": {"subject": self.claims.subject, "token_id": self.claims.token_id}}
-        await self._store.save(self.id, kept, self._settings.transcript_keep_s)
+    async def _keep(self) -> None:
+        try:
+            await self._keeper.run(self.tell)
+        except OwnershipLost:
+            self.end(EndReason.MOVED)
 
     def _is_quiet(self) -> bool:
         return self._playout.complete and not self._speech.going_on
@@ -360,6 +399,9 @@ class Session:
         self._conversation.audio_stream_end()
         self._conversation.user_left()
         self.events.publish(events.state("reconnecting", "Your connection was lost; your conversation is kept."))
+        self._wait_for_peer()
+
+    def _wait_for_peer(self) -> None:
         loop = asyncio.get_running_loop()
         self._grace = loop.call_later(self._settings.detach_grace_s, self.end, EndReason.GRACE_OVER)
 
@@ -379,20 +421,6 @@ class Session:
         elif state is PeerState.DETACHED:
             self._peer_lost()
 
-    def _peer_level(self, level_dbov: float, duration_ms: float) -> None:
-        if self._speech.level(level_dbov, duration_ms, self._now_s):
-            self._allowance.active()
-
-    def _peer_frame(self, frame: Frame) -> None:
-        self._frames.waits(frame)
-        self._conversation.send_frame(frame.id, frame.jpeg)
-
-    def _peer_intake(self, verdict: Verdict) -> None:
-        if verdict is Verdict.END:
-            self.end(EndReason.TOO_MUCH_MEDIA)
-        else:
-            self._allowance.traffic(verdict is Verdict.NO_VIDEO)
-
     # The end
 
     def _cancel_grace(self) -> None:
@@ -410,7 +438,6 @@ class Session:
         await self.listeners.close()
         if self._peer is not None:
             await self._peer.close()
-        await self._save()
         self._lifecycle.step(Trigger.RELEASED)
         self.events.close()
 
@@ -418,47 +445,3 @@ class Session:
 def declarations(tools: Tools) -> tuple[Declaration, ...]:
     """What the model is told of the tools."""
     return tuple(Declaration(one.name, one.description, one.parameters, one.blocking) for one in tools)
-
-
-class _PeerOfSession:
-    """The `PeerSink` of one peer: passes on what the session's present peer says and nothing of a former one."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.peer: Peer | None = None
-
-    @property
-    def _present(self) -> bool:
-        return self._session._peer is self.peer
-
-    def peer_audio(self, pcm: bytes) -> None:
-        if self._present:
-            self._session._conversation.send_audio(pcm)
-
-    def peer_level(self, level_dbov: float, duration_ms: float) -> None:
-        if self._present:
-            self._session._peer_level(level_dbov, duration_ms)
-
-    def peer_video_wish(self, fps: float) -> None:
-        if self._present:
-            self._session.events.publish(events.server_message("video_wish", fps=fps))
-
-    def peer_audio_paused(self) -> None:
-        if self._present:
-            self._session._speech.paused(self._session._now_s)
-
-    def peer_picture_refused(self, width: int, height: int) -> None:
-        if self._present:
-            self._session._allowance.picture_refused(width, height)
-
-    def peer_intake(self, verdict: Verdict) -> None:
-        if self._present:
-            self._session._peer_intake(verdict)
-
-    def peer_frame(self, frame: Frame) -> None:
-        if self._present:
-            self._session._peer_frame(frame)
-
-    def peer_state(self, state: PeerState, reason: str) -> None:
-        if self._present:
-            self._session._peer_state(state, reason)

@@ -206,6 +206,28 @@ class Settings(LimitSettings, BaseSettings):
         16_384, ge=256, description="Largest result the model is told; a larger one is told as an error."
     )
 
+    # Many workers and machines
+    workers: int = Field(1, ge=1, le=64, description="Processes that share the port; each has a UDP port of its own.")
+    store: str = Field(
+        "memory",
+        pattern=r"^(memory|sqlite:.+|(redis|rediss|unix)://.+)$",
+        description="Where records of sessions are kept: `memory`, or `redis://…` for many machines. Several workers "
+        "share a file of their own when this says `memory`.",
+    )
+    node_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where the other machines that share the store reach this one, such as `http://10.0.0.5:8080`.",
+    )
+    lease_s: float = Field(
+        10.0,
+        ge=1,
+        description="Seconds without a sign of life after which other nodes may take a node's sessions over.",
+    )
+    drain_s: float = Field(
+        20.0, ge=0, description="Seconds that calls have to move to another node, or to end, before a shutdown."
+    )
+
     # The picture
     video: bool = Field(True, description="False: no camera is taken; calls are voice alone.")
     video_fps_min: float = Field(1.0, gt=0, le=30, description="Frames a second sent to the model of a still picture.")

@@ -75,6 +75,19 @@ class Program:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    @property
+    def children(self) -> set[int]:
+        """Process ids of the programs that it started and that run."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=,stat=", "--ppid", str(self._process.pid)], capture_output=True, text=True
+        )
+        rows = [line.split() for line in listed.stdout.splitlines()]
+        return {int(pid) for pid, state in rows if not state.startswith("Z")}
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; the exit code."""
         if self.returncode is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from gateway.cluster import Cluster
 from gateway.doors import pages
 from gateway.doors.auth import auth_middleware
 from gateway.doors.cors import add_headers, cors_middleware
 from gateway.doors.events import EventDoor
+from gateway.doors.forward import Forward
 from gateway.doors.hardening import harden
 from gateway.doors.limits import address_middleware, subject_middleware
 from gateway.doors.operations import OperationsDoor
@@ -25,16 +27,23 @@ from gateway.turn.watch import RelayWatch
 
 
 def build_doors(
-    settings: Settings, registry: Registry, tokens: Tokens | None, pulse: Pulse, relays: RelayWatch
+    settings: Settings,
+    registry: Registry,
+    tokens: Tokens | None,
+    cluster: Cluster,
+    forward: Forward,
+    pulse: Pulse,
+    relays: RelayWatch,
 ) -> web.Application:
     """All doors as one application; the pages come last, because they take every other path."""
     application = web.Application(
         middlewares=[
             cors_middleware(settings),
             problem_middleware,
-            address_middleware(settings),
+            address_middleware(settings, forward.client_of),
             auth_middleware(settings, tokens),
-            subject_middleware(settings),
+            subject_middleware(settings, forward.client_of),
+            forward.middleware(cluster, registry),
         ]
     )
     harden(application)
@@ -46,8 +55,9 @@ def build_doors(
             *WhepDoor(settings, registry).routes(),
             *TranscriptDoor(registry).routes(),
             *event_door.routes(),
-            *OperationsDoor(settings, registry, pulse, relays).routes(),
+            *OperationsDoor(settings, registry, cluster, forward, pulse, relays).routes(),
             *TokenDoor(tokens).routes(),
+            *forward.routes(cluster, registry),
             *pages.routes(),
         ]
     )

@@ -60,6 +60,8 @@ class EventDoor:
             await asyncio.gather(listening, return_exceptions=True)
         if subscription.overrun:
             await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"read faster, or come back with after=")
+        elif session.end_reason is EndReason.MOVED:
+            await socket.close(code=WSCloseCode.SERVICE_RESTART, message=b"another server has the call: come back")
         else:
             await socket.close(code=WSCloseCode.OK)
         return socket

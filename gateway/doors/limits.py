@@ -7,6 +7,7 @@ Owns who counts as one sender, and the refusal before anything else is done for 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -24,8 +25,11 @@ SENDERS_MAX = 10_000  # 4 MB; a sender that is forgotten begins with a full buck
 FREE = {"/healthz"}  # whoever watches over the gateway shares an address with its proxy, and must not be turned away
 
 
-def address_middleware(settings: Settings) -> Middleware:
-    """The limit of each address, and who is behind it (`address_of`)."""
+ClientOf = Callable[[web.Request], str | None]  # for whom another node hands a request on; None when none does
+
+
+def address_middleware(settings: Settings, handed_on_for: ClientOf) -> Middleware:
+    """The limit of each address, and who is behind it (`address_of`). What another node hands on it has counted."""
     trusted = networks(settings.trusted_proxies)
     header = settings.proxy_header
     hops_of = forwarded if header == "forwarded" else forwarded_for
@@ -33,9 +37,10 @@ def address_middleware(settings: Settings) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        address = client_of(request.remote or "", hops_of(request.headers.getall(header, ())), trusted)
+        client = handed_on_for(request)
+        address = client or client_of(request.remote or "", hops_of(request.headers.getall(header, ())), trusted)
         request[ADDRESS] = address
-        if request.path not in FREE:
+        if client is None and request.path not in FREE:
             wait_s = buckets.take(site_of(address), asyncio.get_running_loop().time())
             if wait_s is not None:
                 raise TooManyRequests("Your address sends too many requests; please wait a moment.", wait_s)
@@ -44,14 +49,15 @@ def address_middleware(settings: Settings) -> Middleware:
     return middleware
 
 
-def subject_middleware(settings: Settings) -> Middleware:
+def subject_middleware(settings: Settings, handed_on_for: ClientOf) -> Middleware:
     """The limit of each subject, from wherever it asks; after the claims are known."""
     buckets = Buckets(settings.requests_per_s_subject, settings.requests_burst, SENDERS_MAX)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         claims = request.get(CLAIMS)  # pages need none
-        if claims is not None and claims is not ANYONE and not claims.operator:
+        counts = claims is not None and claims is not ANYONE and not claims.operator
+        if claims is not None and counts and handed_on_for(request) is None:
             wait_s = buckets.take(claims.subject, asyncio.get_running_loop().time())
             if wait_s is not None:
                 raise TooManyRequests("You send too many requests; please wait a moment.", wait_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 from aiohttp import web
 
@@ -16,7 +17,6 @@ from gateway import events
 from gateway.doors.auth import claims_of
 from gateway.errors import BadRequest, SessionNotFound
 from gateway.registry import Registry
-from gateway.store.store import Record
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0  # proxies cut connections that are silent for 30 to 60 s
@@ -44,7 +44,7 @@ class TranscriptDoor:
         if EVENT_STREAM in wanted:
             return await self._stream(request)
         claims = claims_of(request)
-        record = await self._registry.record(request.match_info["id"], claims)
+        record = await self._registry.transcript(request.match_info["id"], claims)
         if not claims.operator:
             record = _without_results(record)
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
@@ -58,7 +58,7 @@ class TranscriptDoor:
         try:
             session = self._registry.get(session_id, claims)
         except SessionNotFound:
-            await self._registry.record(session_id, claims)
+            await self._registry.transcript(session_id, claims)
             return web.Response(status=204)  # it is over: a reader that came back shall not come again
         response = web.StreamResponse(
             headers={"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}  # nginx would wait
@@ -114,12 +114,12 @@ def _last_seen(text: str | None) -> int | None:
     return int(text)
 
 
-def _without_results(record: Record) -> Record:
+def _without_results(record: dict[str, Any]) -> dict[str, Any]:
     turns = [{**turn, "tools": [{"name": used["name"]} for used in turn["tools"]]} for turn in record["turns"]]
     return {**record, "turns": turns}
 
 
-def _as_text(record: Record) -> str:
+def _as_text(record: dict[str, Any]) -> str:
     lines = []
     for turn in record["turns"]:
         lines += [f"User: {turn['user']}"] if turn["user"] else []

@@ -80,12 +80,18 @@ class Budget:
         self._purse.frames += 1
         return self._look("frames")
 
+    def has_spent(self, tokens: int, frames: int) -> None:
+        """So much was spent in another process, of which this one may know already."""
+        self._purse.tokens = max(self._purse.tokens, tokens)
+        self._purse.frames = max(self._purse.frames, frames)
+
     def left(self, what: What) -> int | None:
         """How much may still be spent; None: no matter how much."""
         most = self._most[what]
-        return None if most is None else max(0, most - self._used(what))
+        return None if most is None else max(0, most - self.spent(what))
 
-    def _used(self, what: What) -> int:
+    def spent(self, what: What) -> int:
+        """How much was spent from the purse."""
         return self._purse.tokens if what == "tokens" else self._purse.frames
 
     @property
@@ -97,7 +103,7 @@ class Budget:
         most = self._most[what]
         if most is None:
             return None
-        used = self._used(what)
+        used = self.spent(what)
         if used >= most:
             return Spent(what)
         if used >= most * LOW_SHARE and what not in self._told:

@@ -7,7 +7,9 @@ they are proved, nor HTTP.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,19 @@ class Claims:
     frame_budget: int | None = None
     origins: tuple[str, ...] = ()  # pages that may use it; empty: those of the settings
     operator: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """For a record."""
+        told = asdict(self)
+        return {**told, "tools": sorted(self.tools) if self.tools is not None else None}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Claims:
+        """What `as_json` told."""
+        tools = told["tools"]
+        return cls(
+            **{**told, "tools": frozenset(tools) if tools is not None else None, "origins": tuple(told["origins"])}
+        )
 
     def may_use(self, owner: Claims) -> bool:
         """Whether a session of `owner` is there for this bearer."""

@@ -18,15 +18,18 @@ from typing import Any, Literal
 
 from gateway.errors import UpstreamQuota
 from gateway.live import messages
+from gateway.live.answer import Answer
 from gateway.live.breaker import Breaker
 from gateway.live.events import ConversationEvent, FrameSent, LinkLost, LinkOpened, LinkOpening, Notice
 from gateway.live.exchange import Exchange, LinkLeft
+from gateway.live.ladder import Ladder
 from gateway.live.link import Link, LinkEnded, open_link
 from gateway.live.memory import Memory, Summarise, extract_only
 from gateway.live.messages import SetupOptions
 from gateway.live.outbox import Audio, FrameToSend, Outbox, Outgoing
+from gateway.live.past import NO_PAST, Past
 from gateway.live.policy import Policy
-from gateway.live.recovery import GRPC_STATUS, POISONED_S, Ending, How, Situation, reaction
+from gateway.live.recovery import GRPC_STATUS, Ending
 from gateway.live.rotation import Rotation
 from gateway.live.seed import ASK_AGAIN, unanswered
 from gateway.live.toolgate import ToolGate
@@ -39,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 REOPEN_SETUP_S = 5.0  # a healthy setup takes less than one second; in a call nobody waits for twenty
 LAST_WORDS_S = 2.0  # after `goAway` an answer may still come, but the service was also seen to fall silent
-STABLE_S = 10.0  # a link that lived this long was a good one: failures are counted anew
 
 Connect = Callable[[Upstream, str], AbstractAsyncContextManager[tuple[Link, list[messages.ServerEvent]]]]
 Json = dict[str, Any]
@@ -62,6 +64,7 @@ class Conversation:
         is_quiet: Callable[[], bool] = lambda: True,
         summarise: Summarise = extract_only,
         breaker: Breaker | None = None,
+        past: Past = NO_PAST,
         connect: Connect = open_link,
     ) -> None:
         self._policy = policy = policy or Policy()
@@ -70,7 +73,7 @@ class Conversation:
         self._on_event = on_event
         self._is_quiet = is_quiet
         self._memory = Memory(
-            policy.context_budget_tokens, summarise, policy.rehydrate_with, policy.transcript_max_chars
+            policy.context_budget_tokens, summarise, policy.rehydrate_with, policy.transcript_max_chars, past
         )
         self._told_full = False
         self._breaker = breaker or Breaker()
@@ -83,16 +86,8 @@ class Conversation:
         self._summarising: asyncio.Task[None] | None = None
         self._renewing = False  # the summary is there: the next link is a fresh one that knows it
         self._history: str | None = None  # what the next link is told as content
-        self._handle: str | None = None
-        self._handle_is_stale = False  # the service says: to resume now would lose what is going on
-        self._how: How = "fresh"
-        self._generation = 0
-        self._failures = 0
-        self._deaths_after_resume = 0
-        self._opened_s: float | None = None  # of the present link
-        self._generating = False
-        self._in_turn = False  # the model has begun a turn that is not complete
-        self._answer_bytes = 0  # of sound in this turn
+        self._ladder = Ladder(past.handle, past.generation)
+        self._answer = Answer()
         self._sounded = False  # the model was heard on the present link
         self._message_s = 0.0  # when the service last said anything at all
         self._user_speaks = False
@@ -103,6 +98,17 @@ class Conversation:
     def transcript(self) -> Transcript:
         """What was said."""
         return self._memory.transcript
+
+    def past(self, unheard_ms: float) -> Past:
+        """What another process has to know to go on, while so much of the last answer was not played yet.
+
+        A handle is told only where it knows all that was said and heard: a link that is resumed with an older one
+        would take the rest as said.
+        """
+        cut = self._answer.is_on or unheard_ms > 0
+        handle = None if cut or self._watchdog.is_waiting else self._ladder.fresh_handle
+        heard_share = self._answer.heard_share(unheard_ms) if cut else None
+        return self._memory.past(handle, self._ladder.generation, heard_share)
 
     async def run(self) -> None:
         """Hold the conversation; returns after `close`, raises UpstreamError when it cannot be held any more."""
@@ -184,9 +190,9 @@ class Conversation:
 
     def cut_answer(self, unheard_ms: float) -> None:
         """Of the present answer so much was not played: what was not heard was not said."""
-        answer_ms = self._answer_bytes / (messages.OUTPUT_HZ * 2) * 1000
-        if answer_ms:
-            self.transcript.cut(1.0 - unheard_ms / answer_ms)
+        share = self._answer.heard_share(unheard_ms)
+        if share is not None and self._answer.is_on:
+            self.transcript.cut(share)
 
     def close(self) -> None:
         """End the conversation."""
@@ -212,32 +218,23 @@ class Conversation:
         """One link after the other."""
         while True:
             await asyncio.sleep(self._breaker.wait_s(self._now_s))
-            self._how = self._way()
-            self._opened_s = None
+            self._ladder.next(nothing_said=self._memory.is_empty)
             try:
                 await self._hold_link()
             except LinkLeft as left:
-                logger.info("link %d is left: %s", self._generation, left.why)
+                logger.info("link %d is left: %s", self._ladder.generation, left.why)
                 metrics.LINKS_CHANGED.labels(left.why).inc()
-                self._handle = self._handle if left.keep_handle else None
+                self._ladder.left(keep_handle=left.keep_handle)
                 self._answer_lost()
             except LinkEnded as ended:
                 self._answer_lost()
                 await self._recover(ended)
 
-    def _way(self) -> How:
-        """How the next link is opened."""
-        if not self._generation:
-            return "fresh"
-        if self._handle is not None and (self._memory.is_empty or not self._handle_is_stale):
-            return "resumed"
-        return "fresh" if self._memory.is_empty else "rehydrated"
-
     async def _hold_link(self) -> None:
         """One link from its opening to its end, which is always an exception."""
         self._on_event(LinkOpening())
         upstream = self._upstream
-        if self._generation:
+        if self._ladder.generation:
             upstream = replace(upstream, setup_timeout_s=min(upstream.setup_timeout_s, REOPEN_SETUP_S))
         async with self._connect(upstream, self._setup()) as (link, first_events):
             self._link_opened()
@@ -247,28 +244,24 @@ class Conversation:
 
     def _setup(self) -> str:
         """The setup of the next link."""
-        if self._how == "resumed":
-            return messages.setup(self._upstream.model, self._options, self._handle)
-        self._handle = self._history = None
-        if self._how == "fresh":
-            return messages.setup(self._upstream.model, self._options)
+        if self._ladder.how != "rehydrated":
+            return messages.setup(self._upstream.model, self._options, self._ladder.handle)
         setup, self._history = self._memory.setup(self._upstream.model, self._options)
         return setup
 
     def _link_opened(self) -> None:
-        self._opened_s = self._now_s
-        self._generation += 1
+        self._ladder.opened(self._now_s)
         self._rotation = Rotation()
         self._breaker.success()
-        self._handle_is_stale = False
         self._tools.reset()  # their ids are unknown to the new link
         self._outbox.other_link()
         self._sounded = False
         self._memory.tells_less = False
         self._renewing = False
-        logger.info("link %d is open (%s)", self._generation, self._how)
-        metrics.LINKS_OPENED.labels(self._how).inc()
-        self._on_event(LinkOpened(self._generation, self._how))
+        generation, how = self._ladder.generation, self._ladder.how
+        logger.info("link %d is open (%s)", generation, how)
+        metrics.LINKS_OPENED.labels(how).inc()
+        self._on_event(LinkOpened(generation, how))
         self._catch_up()
 
     def _catch_up(self) -> None:
@@ -276,31 +269,25 @@ class Conversation:
         if self._history is not None:
             self._outbox.put_control(self._history, first=True)
             self._history = None
-        if self._how == "rehydrated" and self._newest_frame is not None:
+        rehydrated = self._ladder.how == "rehydrated"
+        if rehydrated and self._newest_frame is not None:
             self._outbox.put_frame(self._newest_frame.frame_id, self._newest_frame.jpeg)
         # While the person says more, or what was written was never sent, nothing has to be asked again.
         if not self._user_speaks and not self._outbox.has_control:
             owes = self._watchdog.is_waiting
-            question = unanswered(self.transcript.last_said, owes=owes, knows=self._how == "rehydrated")
+            question = unanswered(self.transcript.last_said, owes=owes, knows=rehydrated)
             if question is not None:
                 self._say(question)
 
     async def _recover(self, ended: LinkEnded) -> None:
         """Wait for the next try; raises UpstreamError when there is none."""
-        lived_s = 0.0 if self._opened_s is None else self._now_s - self._opened_s
-        self._failures = 1 if lived_s >= STABLE_S else self._failures + 1
-        died_early = self._how == "resumed" and lived_s < POISONED_S and ended.ending.phase != "connect"
-        self._deaths_after_resume = self._deaths_after_resume + 1 if died_early else 0
-        situation = Situation(self._failures, self._how, self._deaths_after_resume, self._memory.tells_less)
-        react = reaction(ended.ending, situation, random.random())
-        logger.warning("link %d ended: %s", self._generation, ended)
+        react = self._ladder.ended(ended.ending, self._now_s, random.random(), last_rung=self._memory.tells_less)
+        logger.warning("link %d ended: %s", self._ladder.generation, ended)
         metrics.LINKS_ENDED.labels(metrics.close_code_label(ended.ending.code, ended.ending.http_status)).inc()
         if isinstance(react.error, UpstreamQuota):
             self._breaker.trip(self._now_s, ended.ending.retry_after_s)
         if react.retry_in_s is None:
             raise react.error
-        if not react.keep_handle:
-            self._handle = None
         if not react.keep_media:
             self._outbox.forget_media()
         if react.shorter_seed:
@@ -311,8 +298,8 @@ class Conversation:
 
     def _answer_lost(self) -> None:
         """The link is gone: an answer that was going on never continues."""
-        if self._in_turn:
-            self.transcript.open.cut = self._generating
+        if self._answer.is_on:
+            self.transcript.open.cut = self._answer.is_generating
             self._turn_over()
             self._on_event(messages.TurnComplete(None))
 
@@ -322,8 +309,7 @@ class Conversation:
         self._message_s = self._now_s
         match event:
             case messages.HandleUpdate(handle, resumable):
-                self._handle_is_stale = not resumable  # the former handle is kept
-                self._handle = handle if resumable else self._handle
+                self._ladder.update(handle, resumable=resumable)
                 return
             case messages.ServiceError(code, text):
                 self._service_error(code, text)
@@ -340,7 +326,7 @@ class Conversation:
                 return
             case messages.Interrupted():
                 self._watchdog.interrupted(self._now_s, user_speaks=self._user_speaks)
-                self._generating = False
+                self._answer.is_generating = False
         self._follow(event)
         self._on_event(event)
         match event:
@@ -356,18 +342,17 @@ class Conversation:
         """Keep the transcript, the count and the state of the turn."""
         match event:
             case messages.Speech(pcm):
-                self._answer_bytes += len(pcm)
-                self._in_turn = self._generating = True
+                self._answer.goes_on(pcm)
                 if len(pcm) > 2:  # Gemini 3 begins with a chunk of one sample, also when nothing follows
                     self._sounded = True
                     self._watchdog.sound()
             case messages.ModelWords(text):
-                self._in_turn = self._generating = True
+                self._answer.goes_on()
                 self.transcript.model_words(text)
             case messages.UserWords(text):
                 self.transcript.user_words(text)
             case messages.GenerationComplete():
-                self._generating = False
+                self._answer.is_generating = False
             case messages.UsageReport(prompt_tokens=prompt, response_tokens=response) if prompt > 0:
                 metrics.TOKENS.labels("prompt").inc(prompt)
                 metrics.TOKENS.labels("response").inc(response)
@@ -381,8 +366,7 @@ class Conversation:
 
     def _turn_over(self) -> None:
         self.transcript.end_turn()
-        self._generating = self._in_turn = False
-        self._answer_bytes = 0
+        self._answer.over()
         if self._memory.is_full and not self._told_full:
             self._told_full = True
             metrics.LIMITS_REACHED.labels("transcript_full").inc()
@@ -411,7 +395,7 @@ class Conversation:
     @property
     def _quiet(self) -> bool:
         """True when a change of link loses nothing and nobody notices it."""
-        model_busy = self._generating or self._in_turn or self._handle_is_stale or self._tools.has_calls
+        model_busy = self._answer.is_on or self._ladder.handle_is_stale or self._tools.has_calls
         return not (model_busy or self._user_speaks or self._watchdog.is_waiting) and self._is_quiet()
 
     def _look(self, now_s: float) -> None:
@@ -428,7 +412,7 @@ class Conversation:
         remedy = alarm.remedy
         if remedy is Remedy.NUDGE and self._now_s - self._message_s > self._policy.answer_s:
             remedy = Remedy.RESUME  # it has said nothing at all: there is no one to nudge
-        if remedy in (Remedy.NUDGE, Remedy.RESUME) and self._how == "resumed" and not self._sounded:
+        if remedy in (Remedy.NUDGE, Remedy.RESUME) and self._ladder.how == "resumed" and not self._sounded:
             remedy = Remedy.REHYDRATE  # it hears and never answers since it was resumed: the handle is poisoned
         logger.warning("%s: %s", alarm.trouble.value, remedy.name.lower())
         metrics.ALARMS.labels(alarm.trouble.value, remedy.name.lower()).inc()

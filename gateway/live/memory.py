@@ -14,8 +14,9 @@ from typing import Any, Literal
 from gateway.live import messages
 from gateway.live.context import ContextMeter
 from gateway.live.messages import SetupOptions
+from gateway.live.past import NO_PAST, Past
 from gateway.live.seed import extract, instruction
-from gateway.live.transcript import Transcript, Turn, Used
+from gateway.live.transcript import Transcript, Turn, Used, heard
 
 KEPT_TURNS = 6  # told in full to a link whose context was renewed; what is older is told in short
 TOOL_TEXT_MAX_CHARS = 600  # of a call in the transcript and in what is told in words
@@ -37,14 +38,25 @@ class Memory:
         summarise: Summarise,
         tell_as: Literal["instruction", "content"],
         transcript_max_chars: int,
+        past: Past = NO_PAST,
     ) -> None:
-        self.transcript = Transcript(transcript_max_chars)
+        self.transcript = Transcript(past.turns, past.dropped_turns, transcript_max_chars)
         self.meter = ContextMeter(budget_tokens)
         self.tells_less = False  # a fuller seed was refused
         self._summarise = summarise
         self._tell_as = tell_as
-        self._summary = ""
-        self._summarised_turns = 0  # turns up to this number are in the summary
+        self._summary = past.summary
+        self._summarised_turns = past.summarised_turns  # turns up to this number are in the summary
+
+    def past(self, handle: str | None, generation: int, heard_share: float | None) -> Past:
+        """All of it, for another process to go on with. Of the last answer only a share was heard so far, where one is
+        given: there it was cut off, if the process ends now."""
+        turns = self.transcript.turns()
+        if heard_share is not None and turns and turns[-1].model:
+            turns[-1] = replace(turns[-1], model=heard(turns[-1].model, heard_share), cut=True)
+        return Past(
+            tuple(turns), self.transcript.dropped_turns, self._summary, self._summarised_turns, handle, generation
+        )
 
     @property
     def is_full(self) -> bool:

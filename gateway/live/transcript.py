@@ -9,7 +9,7 @@ and what goes beyond a turn's share of it, and both are counted.**
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,14 +74,15 @@ class Turn:
 
 
 class Transcript:
-    """The turns of one conversation; the last one is open."""
+    """The turns of one conversation, perhaps after those of an earlier process; the last one is open."""
 
-    def __init__(self, chars_max: int = CHARS_MAX) -> None:
-        self.dropped_turns = 0
+    def __init__(self, turns: Iterable[Turn] = (), dropped_turns: int = 0, chars_max: int = CHARS_MAX) -> None:
+        self.dropped_turns = dropped_turns
         self.dropped_chars = 0  # of turns that had more than their share
         self._chars_max = chars_max
-        self._turns: deque[Turn] = deque([Turn(1)])
-        self._chars = 0
+        self._turns: deque[Turn] = deque(turns)
+        self._chars = sum(turn.chars for turn in self._turns)
+        self._turns.append(Turn(self._turns[-1].number + 1 if self._turns else 1))
 
     @property
     def open(self) -> Turn:
@@ -120,8 +121,7 @@ class Transcript:
 
     def cut(self, heard_share: float) -> None:
         """Of the model's words in this turn only this share (0 to 1) was heard."""
-        words = self.open.model.split(" ")
-        self.open.model = " ".join(words[: round(len(words) * min(1.0, max(0.0, heard_share)))])
+        self.open.model = heard(self.open.model, heard_share)
         self.open.cut = True
 
     def end_turn(self) -> None:
@@ -140,3 +140,9 @@ class Transcript:
         room = max(0, self._chars_max // TURN_SHARE - self.open.chars)
         self.dropped_chars += max(0, len(text) - room)
         return text[:room]
+
+
+def heard(text: str, share: float) -> str:
+    """Of these words the first share (0 to 1)."""
+    words = text.split(" ")
+    return " ".join(words[: round(len(words) * min(1.0, max(0.0, share)))])

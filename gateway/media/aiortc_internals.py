@@ -126,6 +126,7 @@ class IceLeg:
         self._flight: list[bytes] = []
         self._flight_timer: asyncio.TimerHandle | None = None
         self._flight_tries = 0
+        self._closed = False
         self.rtt_s: float | None = None
         self._take_over()
 
@@ -233,7 +234,7 @@ class IceLeg:
 
     async def _consent(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._closed:  # aioice may begin with it after the connection was closed, and would never end it
             for pair in list(self._connection._nominated.values()):
                 request = self._connection.build_request(pair, nominate=False)
                 begun_s = loop.time()
@@ -277,6 +278,7 @@ class IceLeg:
 
     def close(self) -> None:
         """Stop what runs by itself."""
+        self._closed = True
         self._flight_answered()
 
 

@@ -11,9 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Literal, Protocol
 
 from aiortc import (
     InvalidStateError,
@@ -30,10 +27,11 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from gateway.errors import BadOffer, PeerGone, TooManyCandidates, UnsupportedOffer
 from gateway.guard.bucket import TokenBucket
-from gateway.guard.intake import Intake, Verdict
+from gateway.guard.intake import Intake
 from gateway.media.aiortc_internals import Address, IceLeg, ssrc_of, take_over_media
 from gateway.media.answer import clean_offer, finished_answer, formats_of, usable_candidate, with_baseline
 from gateway.media.audio_uplink import AudioUplink
+from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
 from gateway.media.plane import Plane
 from gateway.media.video_uplink import Frame, VideoUplink
 from gateway.media.voice import Voice
@@ -52,56 +50,6 @@ DETACHED_S = 5.0  # the browser is away; its connection is kept for a restart as
 REWIND_LEAST_S = 0.3  # a shorter gap is the network's, and the browser asks for what it lost
 MOVED_LEAST_S = 0.1  # unless the browser turns up at another address: then five packets are enough
 MOVING_S = 1.0  # so long the voice waits at most until the browser's new address is agreed
-
-# What the answer allows at most: a conversation, a camera that only sends (WHIP), a listener (WHEP).
-Direction = Literal["sendrecv", "recvonly", "sendonly"]
-
-
-class PeerState(StrEnum):
-    """Where a peer is in its life."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    SUSPECT = "suspect"  # connected, but nothing arrives
-    DETACHED = "detached"  # nothing has arrived for so long that the browser is away
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class TrickleCandidate:
-    """A remote ICE candidate: `candidate:…` and the section it belongs to."""
-
-    candidate: str
-    mid: str | None = None
-    mline_index: int | None = None
-
-
-class PeerSink(Protocol):
-    """What a peer tells; every call is on the event loop and must not block."""
-
-    def peer_audio(self, pcm: bytes) -> None:
-        """40 ms of the person's voice, 16 kHz mono s16le, steady by the clock."""
-
-    def peer_audio_paused(self) -> None:
-        """No sound has come for a second."""
-
-    def peer_level(self, level_dbov: float, duration_ms: float) -> None:
-        """How loud the person was during the last so many ms."""
-
-    def peer_frame(self, frame: Frame) -> None:
-        """A sampled picture."""
-
-    def peer_video_wish(self, fps: float) -> None:
-        """The camera need not send more often than this."""
-
-    def peer_picture_refused(self, width: int, height: int) -> None:
-        """The camera sends pictures of this size, which is too large."""
-
-    def peer_intake(self, verdict: Verdict) -> None:
-        """The browser sends more than a call may, or does so no more."""
-
-    def peer_state(self, state: PeerState, reason: str) -> None:
-        """The state changed; the reason is a sentence."""
 
 
 class Peer:

@@ -6,32 +6,71 @@ Owns the metrics and their names. It must not know who counts.
 
 from __future__ import annotations
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 REGISTRY = CollectorRegistry()
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 ProcessCollector(registry=REGISTRY)  # process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds …
-BUILD = Gauge("gateway_build_info", "The version that runs; always 1.", ["version"], registry=REGISTRY)
-READY = Gauge("gateway_ready", "1 while new sessions are taken, as /readyz says.", registry=REGISTRY)
+BUILD = Gauge(
+    "gateway_build_info",
+    "The version that runs; always 1.",
+    ["version"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+READY = Gauge(
+    "gateway_ready",
+    "1 while new sessions are taken, as /readyz says.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
 LOOP_LAG_S = Histogram(
     "gateway_event_loop_lag_seconds",
     "How late the event loop woke up.",
     buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0),
     registry=REGISTRY,
 )
-RELAY_UP = Gauge("gateway_turn_up", "1 while the TURN server answers.", ["server"], registry=REGISTRY)
+RELAY_UP = Gauge(
+    "gateway_turn_up",
+    "1 while the TURN server answers.",
+    ["server"],
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
+)
 REFUSED = Counter("gateway_requests_refused", "Requests that got a problem, by its code.", ["code"], registry=REGISTRY)
-SESSIONS = Gauge("gateway_sessions", "Sessions at the moment.", registry=REGISTRY)
-SESSIONS_MAX = Gauge("gateway_sessions_max", "Sessions there is a place for.", registry=REGISTRY)
-SESSIONS_ENDED = Counter("gateway_sessions_ended", "Sessions that ended.", ["reason"], registry=REGISTRY)
+SESSIONS_MAX = Gauge(
+    "gateway_sessions_max", "Sessions there is a place for.", multiprocess_mode="livesum", registry=REGISTRY
+)
 LIMITS_REACHED = Counter(
     "gateway_limits_reached", "What was more than is allowed, by the code of the limit.", ["limit"], registry=REGISTRY
 )
-LOAD = Gauge("gateway_load", "How busy the process is, as `guard.admission` sees it.", ["measure"], registry=REGISTRY)
+LOAD = Gauge(
+    "gateway_load",
+    "How busy the process is, as `guard.admission` sees it.",
+    ["measure"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
 LOAD_LEVEL = Gauge(
-    "gateway_load_level", "What is shed: 0 nothing, 1 some video, 2 all video, 3 new calls too.", registry=REGISTRY
+    "gateway_load_level",
+    "What is shed: 0 nothing, 1 some video, 2 all video, 3 new calls too.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+SESSIONS = Gauge("gateway_sessions", "Sessions at the moment.", multiprocess_mode="livesum", registry=REGISTRY)
+SESSIONS_ENDED = Counter("gateway_sessions_ended", "Sessions that ended.", ["reason"], registry=REGISTRY)
+SESSIONS_TAKEN_OVER = Counter(
+    "gateway_sessions_taken_over", "Sessions that went on here after another process had them.", registry=REGISTRY
+)
+LEASES_LAPSED = Counter(
+    "gateway_leases_lapsed",
+    "How often this node may have been taken for dead, and let all sessions go.",
+    registry=REGISTRY,
 )
 LINKS_OPENED = Counter("gateway_links_opened", "Connections to the model.", ["how"], registry=REGISTRY)
 LINKS_ENDED = Counter("gateway_links_ended", "Connections that ended unasked.", ["code"], registry=REGISTRY)
@@ -106,8 +145,12 @@ SUMMARIES = Counter("gateway_summaries", "Summaries of conversations.", ["by"], 
 
 
 def exposition() -> bytes:
-    """All metrics as Prometheus reads them."""
-    return generate_latest(REGISTRY)
+    """All metrics as Prometheus reads them; those of several workers as one sum."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    summed = CollectorRegistry()
+    MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+    return generate_latest(summed)
 
 
 def fps_label(fps: float) -> str:

@@ -1,6 +1,7 @@
 """A session with both legs: real WebRTC on loopback, a real WebSocket to the simulator."""
 
 import asyncio
+import re
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,9 @@ async def test_the_time_to_the_first_audio_is_told(client: TestClient) -> None:
         assert payload["trigger"] == packet["trigger"] == "text"
         assert 0 <= payload["ms"] <= packet["ms"]
         metrics = await (await client.get("/metrics")).text()
-        assert 'gateway_ttfab_seconds_count{to="packet",trigger="text"}' in metrics
+        assert re.search(
+            r'^gateway_ttfab_seconds_count{fps="[0-3]\+?",to="packet",trigger="text"} 1', metrics, re.MULTILINE
+        )
         assert "gateway_sessions 1.0" in metrics
         assert await caller.end() == 204
 

@@ -94,7 +94,7 @@ def test_the_log_is_bounded_and_never_loses_the_newest(words: list[str], share: 
 )
 def test_the_log_is_bounded_whatever_is_said(said: list[tuple[str, str]]) -> None:
     """Also in one turn that never ends; what was not kept is counted."""
-    transcript = Transcript(100)
+    transcript = Transcript(chars_max=100)
     for how, text in said:
         if how == "end":
             transcript.end_turn()
@@ -108,7 +108,7 @@ def test_the_log_is_bounded_whatever_is_said(said: list[tuple[str, str]]) -> Non
 
 def test_a_turn_that_never_ends_keeps_its_beginning() -> None:
     """A flood of written words pushes nothing else out."""
-    transcript = Transcript(1000)
+    transcript = Transcript(chars_max=1000)
     transcript.typed("before")
     transcript.end_turn()
     for _ in range(100):

@@ -1,0 +1,88 @@
+"""From the person to the model: what one peer of a session brings.
+
+Owns where sound, levels, pictures and states of a peer go. It must not know how they come about.
+**Invariant: only the session's present peer is listened to; what a former one still says is lost.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from gateway import events
+from gateway.allowance import Allowance
+from gateway.guard.intake import Verdict
+from gateway.lifecycle import EndReason
+from gateway.live.conversation import Conversation
+from gateway.media.peer import Frame, PeerState
+from gateway.sent_frames import SentFrames
+from gateway.speech import Speech
+
+
+class Uplink:
+    """The `PeerSink` of one peer. `is_present` tells whether it is the session's; set before the peer is answered."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        speech: Speech,
+        allowance: Allowance,
+        frames: SentFrames,
+        *,
+        publish: Callable[[events.Message], None],
+        on_state: Callable[[PeerState, str], None],
+        end: Callable[[EndReason], None],
+    ) -> None:
+        self.is_present: Callable[[], bool] = lambda: False
+        self._conversation = conversation
+        self._speech = speech
+        self._allowance = allowance
+        self._frames = frames
+        self._publish = publish
+        self._on_state = on_state
+        self._end = end
+
+    def peer_audio(self, pcm: bytes) -> None:
+        """40 ms of sound, 16 kHz mono s16le."""
+        if self.is_present():
+            self._conversation.send_audio(pcm)
+
+    def peer_audio_paused(self) -> None:
+        """No sound comes for the time being."""
+        if self.is_present():
+            self._speech.paused(asyncio.get_running_loop().time())
+
+    def peer_level(self, level_dbov: float, duration_ms: float) -> None:
+        """How loud it is."""
+        if self.is_present() and self._speech.level(level_dbov, duration_ms, asyncio.get_running_loop().time()):
+            self._allowance.active()
+
+    def peer_frame(self, frame: Frame) -> None:
+        """A picture for the model."""
+        if self.is_present():
+            self._frames.waits(frame)
+            self._conversation.send_frame(frame.id, frame.jpeg)
+
+    def peer_picture_refused(self, width: int, height: int) -> None:
+        """A picture that is too large to be decoded."""
+        if self.is_present():
+            self._allowance.picture_refused(width, height)
+
+    def peer_video_wish(self, fps: float) -> None:
+        """The camera need not send more often than this."""
+        if self.is_present():
+            self._publish(events.server_message("video_wish", fps=fps))
+
+    def peer_intake(self, verdict: Verdict) -> None:
+        """Whether it sends too much."""
+        if not self.is_present():
+            return
+        if verdict is Verdict.END:
+            self._end(EndReason.TOO_MUCH_MEDIA)
+        else:
+            self._allowance.traffic(verdict is Verdict.NO_VIDEO)
+
+    def peer_state(self, state: PeerState, reason: str) -> None:
+        """How the connection is."""
+        if self.is_present():
+            self._on_state(state, reason)

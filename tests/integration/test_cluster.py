@@ -1,0 +1,227 @@
+"""Several nodes that share a store: whose request it is, and how a call changes its node."""
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, UnixConnector, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from gateway.app import CLUSTER, open_gateway
+from gateway.cluster import Cluster
+from gateway.settings import Settings
+from gateway.simulator import Simulator
+from gateway.store.store import OwnershipLost
+from tests.integration.caller import Caller
+from tests.integration.test_session import condition, until
+
+SDP = {"Content-Type": "application/sdp"}
+
+
+@dataclass
+class Running:
+    """One node: its own client and what is inside."""
+
+    client: TestClient
+    cluster: Cluster
+    site: web.UnixSite
+    socket: Path
+
+    async def die(self) -> None:
+        """As a process that was killed: its socket refuses, it writes nothing more and says goodbye to nobody."""
+        await self.site.stop()
+        for session, task in list(self.cluster._registry._sessions.values()):
+            session._keeper._store = _DeadStore()
+            task.cancel()
+        await asyncio.sleep(0)
+
+
+class _DeadStore:
+    async def save(self, *_: Any) -> None:
+        raise OwnershipLost
+
+
+async def written(node: Running, location: str, met: Callable[[dict[str, Any]], Any]) -> None:
+    """Until the record of a session has a first turn of which this holds."""
+    async with asyncio.timeout(20):
+        while True:
+            fields = await node.cluster._store.load(location.rpartition("/")[2])
+            if fields and met(fields.get("turn:1", {"model": "", "cut": False})):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def closing(socket: Any) -> int:
+    """Read to the end; the close code."""
+    async with asyncio.timeout(20):
+        async for _ in socket:
+            pass
+    return int(socket.close_code)
+
+
+OpenNode = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def open_node(simulator: Simulator) -> AsyncIterator[OpenNode]:
+    """`await open_node(**settings)`: a node on its own TCP port and Unix socket, sharing a SQLite store."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+
+        numbers = itertools.count()
+
+        async def open_one(**overrides: object) -> Running:
+            values = {
+                "upstream": "simulator",
+                "upstream_url": simulator.url,
+                "store": f"sqlite:{directory / 'store.db'}",
+                **overrides,
+            }
+            path = directory / f"{next(numbers)}.sock"
+            application = await stack.enter_async_context(open_gateway(Settings(**values), str(path)))
+            client = TestClient(TestServer(application))
+            await client.start_server()
+            stack.push_async_callback(client.close)
+            site = web.UnixSite(client.server.runner, str(path))
+            await site.start()
+            return Running(client, application[CLUSTER], site, path)
+
+        yield open_one
+
+
+async def test_any_node_answers_for_every_session(open_node: OpenNode) -> None:
+    """Resources and events of a session are the same through a node that does not have it."""
+    here, there = await open_node(), await open_node()
+    async with Caller(here.client) as caller:
+        await asyncio.wait_for(caller.connected.wait(), 20)
+        async with there.client.ws_connect(caller.location + "/events") as socket:
+            await until(socket, "server-message", type="link", generation=1)
+            await socket.send_json({"type": "send-text", "data": {"content": "one two"}})
+            await until(socket, "server-message", type="turn")
+            told = await (await there.client.get(caller.location + "/transcript")).json()
+            assert told["turns"][0]["user"] == "one two"
+            assert len(here.cluster._registry) == 1
+            assert len(there.cluster._registry) == 0
+            assert (await there.client.delete(caller.location)).status == 204
+            assert await closing(socket) == 1000
+        assert len(here.cluster._registry) == 0
+    assert (await there.client.get(caller.location + "/transcript")).status == 200
+
+
+async def test_an_id_that_nobody_made_leaves_nothing(open_node: OpenNode) -> None:
+    """It is answered 404 and the store does not grow."""
+    node = await open_node()
+    for number in range(20):
+        assert (await node.client.delete(f"/v1/sessions/made-up-{number}")).status == 404
+    rows = await node.cluster._store._run(lambda database: database.execute("SELECT id FROM session").fetchall())
+    assert rows == []
+
+
+async def test_new_calls_go_where_there_is_room(open_node: OpenNode) -> None:
+    """All asked at one node, calls are spread over its siblings evenly."""
+    nodes = [await open_node() for _ in range(3)]
+    async with AsyncExitStack() as stack:
+        for _ in range(6):
+            await stack.enter_async_context(Caller(nodes[0].client))
+        assert [len(node.cluster._registry) for node in nodes] == [2, 2, 2]
+
+
+async def test_a_call_survives_the_death_of_its_node(open_node: OpenNode, simulator: Simulator) -> None:
+    """Another node takes it over at once, with what was said, and the model is asked to go on."""
+    here, there = await open_node(), await open_node()
+    async with Caller(here.client, silent=True) as caller:
+        await asyncio.wait_for(caller.connected.wait(), 20)
+        async with caller.events() as socket:
+            await socket.send_json({"type": "send-text", "data": {"content": "one two three"}})
+            last = await until(socket, "server-message", type="turn")
+            await written(here, caller.location, lambda turn: turn["model"] and not turn["cut"])
+        await here.die()
+        async with there.client.ws_connect(f"{caller.location}/events?after={last['seq']}") as socket:
+            moved = await until(socket, "server-message", type="state", state="reconnecting")
+            assert moved["data"]["code"] == "moved"
+            assert moved["seq"] > last["seq"]
+            await until(socket, "server-message", type="link", generation=2, how="resumed")
+            async with Caller(there.client, join=caller.location, silent=True) as again:
+                await until(socket, "server-message", type="state", state="live")
+                await socket.send_json({"type": "send-text", "data": {"content": "four"}})
+                await until(socket, "bot-started-speaking")
+                told = await (await there.client.get(again.location + "/transcript")).json()
+                assert [turn["user"] for turn in told["turns"]] == ["one two three", "four"]
+                assert (await there.client.delete(again.location)).status == 204
+
+
+async def test_an_answer_that_was_cut_off_by_a_death_goes_on(open_node: OpenNode, simulator: Simulator) -> None:
+    """The new node rehydrates and asks for the rest, since nobody heard it."""
+    here, there = await open_node(), await open_node()
+    async with Caller(here.client, silent=True) as caller:
+        await asyncio.wait_for(caller.connected.wait(), 20)
+        async with caller.events() as socket:
+            words = " ".join(["word"] * 40)
+            await socket.send_json({"type": "send-text", "data": {"content": words}})
+            await until(socket, "bot-started-speaking")
+            await written(here, caller.location, lambda turn: turn["model"] and turn["cut"])
+        await here.die()
+        async with (
+            Caller(there.client, join=caller.location, silent=True) as again,
+            there.client.ws_connect(caller.location + "/events") as socket,
+        ):
+            link = await until(socket, "server-message", type="link")
+            assert link["data"]["how"] == "rehydrated"
+            await until(socket, "bot-started-speaking")
+            await condition(lambda: again.heard > 0)
+            told = await (await there.client.get(again.location + "/transcript")).json()
+            assert told["turns"][0]["cut"]
+            assert (await there.client.delete(again.location)).status == 204
+
+
+async def test_a_draining_node_hands_its_calls_over(open_node: OpenNode) -> None:
+    """It asks the browser to come back, and whichever node is asked, the call goes on at another."""
+    here, there = await open_node(), await open_node()
+    async with Caller(here.client, silent=True) as caller, caller.events() as socket:
+        await asyncio.wait_for(caller.connected.wait(), 20)
+        await until(socket, "server-message", type="state", state="live")
+        draining = asyncio.create_task(here.cluster.drain(20))
+        await until(socket, "server-message", type="move")
+        async with Caller(here.client, join=caller.location, silent=True) as again:
+            await asyncio.wait_for(again.connected.wait(), 20)
+            await draining
+            assert (len(here.cluster._registry), len(there.cluster._registry)) == (0, 1)
+            assert await closing(socket) == 1012
+            assert (await there.client.delete(again.location)).status == 204
+
+
+async def test_a_draining_node_takes_no_new_calls(open_node: OpenNode) -> None:
+    """They go to another node while there is one, else they are refused with a sentence."""
+    here, there = await open_node(), await open_node()
+    here.cluster.start_draining()
+    async with Caller(here.client) as caller:
+        assert (len(here.cluster._registry), len(there.cluster._registry)) == (0, 1)
+        there.cluster.start_draining()
+        await there.cluster.announce()
+        refused = await here.client.post("/v1/sessions", data=caller.pc.localDescription.sdp, headers=SDP)
+        assert refused.status == 503
+        assert "going down" in (await refused.json())["detail"]
+        assert refused.headers["Retry-After"]
+
+
+async def test_what_only_nodes_may_ask_needs_their_key(open_node: OpenNode) -> None:
+    """A stranger can neither take a call from its node nor pretend to be one."""
+    node = await open_node()
+    async with Caller(node.client) as caller:
+        session_id = caller.location.rpartition("/")[2]
+        for headers in ({}, {"X-Gateway-Key": "wrong"}):
+            assert (await node.client.post(f"/internal/let-go/{session_id}", headers=headers)).status == 404
+            assert (await node.client.post("/internal/drain", headers=headers)).status == 404
+        assert len(node.cluster._registry) == 1
+        assert not node.cluster.draining
+        key = await node.cluster._store.key()
+        async with ClientSession(connector=UnixConnector(str(node.socket))) as sibling:
+            told = await sibling.post(f"http://localhost/internal/let-go/{session_id}", headers={"X-Gateway-Key": key})
+            assert told.status == 204
+        assert len(node.cluster._registry) == 0
