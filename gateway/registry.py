@@ -24,7 +24,7 @@ from gateway.errors import (
     UpstreamQuota,
     WrongProfile,
 )
-from gateway.guard.admission import Admission, Occupancy
+from gateway.guard.admission import Admission, Level, Occupancy
 from gateway.guard.budgets import Budget, Purses
 from gateway.guard.claims import ANYONE, Claims
 from gateway.guard.terms import terms
@@ -35,7 +35,7 @@ from gateway.media.worker import MediaWorker
 from gateway.session import Session
 from gateway.settings import Settings
 from gateway.store.store import Record, SessionStore
-from gateway.telemetry import metrics
+from gateway.telemetry import logs, metrics, tracing
 from gateway.telemetry.load import Load
 from gateway.tools.registry import Tools
 from gateway.tools.runner import Runner
@@ -105,11 +105,12 @@ class Registry:
             self._runner,
         )
         session.shed(self._admission.level)
-        task = asyncio.create_task(self._hold(session), name=f"{session.label} session", context=session.context)
+        logs.SESSION.set(session.label)  # in this request, and in all that comes of it
+        task = asyncio.create_task(self._hold(session), name=f"{session.label} session")
         self._sessions[session_id] = session, task
-        task.add_done_callback(lambda _: self._forget(session_id), context=session.context)
+        task.add_done_callback(lambda _: self._forget(session_id))
         metrics.SESSIONS.inc()
-        session.context.run(logger.info, "session %s starts, %d in all", session.label, len(self._sessions))
+        logger.info("session %s starts, %d in all", session.label, len(self._sessions))
         return session
 
     def unready(self) -> dict[str, str]:
@@ -117,6 +118,8 @@ class Registry:
         reasons = {}
         if self._closing:
             reasons["shutting_down"] = "The gateway is shutting down."
+        if self._admission.level is Level.FULL:
+            reasons["overloaded"] = "The machine has enough to do at the moment."
         if len(self._sessions) >= self._settings.max_sessions:
             reasons["full"] = f"All {self._settings.max_sessions} places are taken (GATEWAY_MAX_SESSIONS)."
         if self._breaker.wait_s(asyncio.get_running_loop().time()):
@@ -131,6 +134,7 @@ class Registry:
         session, _ = self._sessions.get(session_id, (None, None))
         _check_use(claims, session.claims if session is not None else None)
         assert session is not None
+        logs.SESSION.set(session.label)
         return session
 
     async def record(self, session_id: str, claims: Claims) -> Record:
@@ -146,11 +150,12 @@ class Registry:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
         session = self.get(session_id, claims)
         task = self._sessions[session_id][1]
-        session.context.run(session.end, reason)
+        session.end(reason)
         await asyncio.wait([task])
 
     def feel(self, load: Load) -> None:
         """How busy the process is: shed, or take up again, what the sessions do."""
+        metrics.LOAD_SHARE.set(self._admission.share(load))
         if not self._admission.feed(load, asyncio.get_running_loop().time()):
             return
         level = self._admission.level
@@ -164,7 +169,9 @@ class Registry:
         self._closing = True
         tasks = [task for _, task in self._sessions.values()]
         for session, _ in tuple(self._sessions.values()):
-            session.context.run(session.end, EndReason.SHUTDOWN)
+            logs.SESSION.set(session.label)
+            session.end(EndReason.SHUTDOWN)
+        logs.SESSION.set(None)
         if tasks:
             await asyncio.wait(tasks)
 
@@ -216,7 +223,8 @@ class Registry:
 
     async def _hold(self, session: Session) -> None:
         try:
-            await session.run()
+            async with tracing.following(session.label, session.events.subscribe):
+                await session.run()
         finally:
             if not session.was_live:
                 await self._give_back(session.claims)

@@ -10,7 +10,6 @@ like.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
 import logging
 from collections.abc import Sequence
@@ -42,7 +41,6 @@ from gateway.sent_frames import SentFrames
 from gateway.settings import Settings
 from gateway.speech import Speech
 from gateway.store.store import Record, SessionStore
-from gateway.telemetry import logs, tracing
 from gateway.tools.calls import Asked, Calls
 from gateway.tools.registry import Tools
 from gateway.tools.runner import Runner
@@ -111,8 +109,6 @@ class Session:
         self._frames = SentFrames(self.events.publish)
         self._group = asyncio.TaskGroup()
         self._started, self._ending = asyncio.Event(), asyncio.Event()
-        self.context = contextvars.copy_context()  # of all its tasks: by it a line of the log knows its session
-        self.context.run(logs.SESSION.set, self.label)
         self._grace: asyncio.TimerHandle | None = None
 
     @property
@@ -152,8 +148,6 @@ class Session:
             async with self._group:
                 conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
                 watching = self._group.create_task(self._allowance.run(), name=f"{self.label} allowance")
-                if (tracer := tracing.tracer()) is not None:
-                    self._group.create_task(tracing.follow(tracer, self.label, self.events.subscribe()))
                 self._started.set()
                 await self._ending.wait()
                 watching.cancel()
@@ -193,7 +187,7 @@ class Session:
             text = "This call is voice alone: your camera is not taken."
             self.events.publish(events.server_message("notice", code="video_not_allowed", text=text, level="info"))
         previous, self._peer = self._peer, peer
-        self._group.create_task(self._carry(peer), name=f"{self.label} peer", context=self.context)
+        self._group.create_task(self._carry(peer), name=f"{self.label} peer")
         if previous is not None:
             await previous.close()
         return answer_sdp

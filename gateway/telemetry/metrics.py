@@ -30,6 +30,9 @@ LIMITS_REACHED = Counter(
     "gateway_limits_reached", "What was more than is allowed, by the code of the limit.", ["limit"], registry=REGISTRY
 )
 LOAD = Gauge("gateway_load", "How busy the process is, as `guard.admission` sees it.", ["measure"], registry=REGISTRY)
+LOAD_SHARE = Gauge(
+    "gateway_load_share", "The same as a share of what is bearable: at 1 no new calls are taken.", registry=REGISTRY
+)
 LOAD_LEVEL = Gauge(
     "gateway_load_level", "What is shed: 0 nothing, 1 some video, 2 all video, 3 new calls too.", registry=REGISTRY
 )
