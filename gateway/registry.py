@@ -27,7 +27,7 @@ from gateway.errors import (
     UpstreamQuota,
     WrongProfile,
 )
-from gateway.guard.admission import Admission, Occupancy
+from gateway.guard.admission import Admission, Level, Occupancy
 from gateway.guard.budgets import Budget, Purses
 from gateway.guard.claims import ANYONE, Claims
 from gateway.guard.terms import terms
@@ -40,7 +40,7 @@ from gateway.record import Kept, told
 from gateway.session import Session
 from gateway.settings import Settings
 from gateway.store.store import Ownership, OwnershipLost, Store, StoreUnavailable
-from gateway.telemetry import metrics
+from gateway.telemetry import logs, metrics, tracing
 from gateway.telemetry.load import Load
 from gateway.tools.registry import Tools
 from gateway.tools.runner import Runner
@@ -142,14 +142,13 @@ class Registry:
             self._runner,
         )
         session.shed(self._admission.level)
-        task = asyncio.create_task(
-            self._hold(session, keeper), name=f"{session.label} session", context=session.context
-        )
+        logs.SESSION.set(session.label)  # in this request, and in all that comes of it
+        task = asyncio.create_task(self._hold(session, keeper), name=f"{session.label} session")
         self._sessions[session_id] = session, task
-        task.add_done_callback(lambda _: self._forget(session_id), context=session.context)
+        task.add_done_callback(lambda _: self._forget(session_id))
         self.changed.set()
         metrics.SESSIONS.inc()
-        session.context.run(logger.info, "session %s starts, %d in all", session.label, len(self._sessions))
+        logger.info("session %s starts, %d in all", session.label, len(self._sessions))
         return session
 
     def unready(self) -> dict[str, str]:
@@ -157,6 +156,8 @@ class Registry:
         reasons = {}
         if self._closing:
             reasons["shutting_down"] = "The gateway is shutting down."
+        if self._admission.level is Level.FULL:
+            reasons["overloaded"] = "The machine has enough to do at the moment."
         if len(self._sessions) >= self._settings.max_sessions:
             reasons["full"] = f"All {self._settings.max_sessions} places are taken (GATEWAY_MAX_SESSIONS)."
         if self._breaker.wait_s(asyncio.get_running_loop().time()):
@@ -171,6 +172,7 @@ class Registry:
         session, _ = self._sessions.get(session_id, (None, None))
         _check_use(claims, session.claims if session is not None else None)
         assert session is not None
+        logs.SESSION.set(session.label)
         return session
 
     def named(self, name: str, claims: Claims) -> Session | None:
@@ -204,14 +206,14 @@ class Registry:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
         session = self.get(session_id, claims)
         task = self._sessions[session_id][1]
-        session.context.run(session.end, reason)
+        session.end(reason)
         await asyncio.wait([task])
 
     async def move(self, session_id: str) -> None:
         """Let go of a session, so that another node can go on with it; returns when nothing of it is left here."""
         if session_id in self._sessions:
             session, task = self._sessions[session_id]
-            session.context.run(session.end, EndReason.MOVED)
+            session.end(EndReason.MOVED)
             await asyncio.wait([task])
 
     def ask_to_move(self) -> None:
@@ -226,6 +228,7 @@ class Registry:
 
     def feel(self, load: Load) -> None:
         """How busy the process is: shed, or take up again, what the sessions do."""
+        metrics.LOAD_SHARE.set(self._admission.share(load))
         if not self._admission.feed(load, asyncio.get_running_loop().time()):
             return
         level = self._admission.level
@@ -243,7 +246,9 @@ class Registry:
         """End every session; returns when nothing of them is left."""
         tasks = [task for _, task in self._sessions.values()]
         for session, _ in tuple(self._sessions.values()):
-            session.context.run(session.end, reason)
+            logs.SESSION.set(session.label)
+            session.end(reason)
+        logs.SESSION.set(None)
         if tasks:
             await asyncio.wait(tasks)
 
@@ -296,7 +301,8 @@ class Registry:
     async def _hold(self, session: Session, keeper: Keeper) -> None:
         """The life of a session, and the last writing of its record."""
         try:
-            await session.run()
+            async with tracing.following(session.label, session.events.subscribe):
+                await session.run()
         finally:
             moved = session.end_reason is EndReason.MOVED
             keep_s = self._settings.detach_grace_s if moved else self._settings.transcript_keep_s

@@ -10,7 +10,6 @@ like.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
 import logging
 from dataclasses import asdict, replace
@@ -43,7 +42,6 @@ from gateway.sent_frames import SentFrames
 from gateway.settings import Settings
 from gateway.speech import Speech
 from gateway.store.store import Fields, OwnershipLost
-from gateway.telemetry import logs, tracing
 from gateway.tools.calls import Asked, Calls
 from gateway.tools.registry import Tools
 from gateway.tools.runner import Runner
@@ -121,8 +119,6 @@ class Session:
         self._group = asyncio.TaskGroup()
         self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self.events)
         self._started, self._ending = asyncio.Event(), asyncio.Event()
-        self.context = contextvars.copy_context()  # of all its tasks: by it a line of the log knows its session
-        self.context.run(logs.SESSION.set, self.label)
         self._grace: asyncio.TimerHandle | None = None
 
     @property
@@ -186,8 +182,6 @@ class Session:
                 conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
                 keeping = self._group.create_task(self._keep(), name=f"{self.label} record")
                 watching = self._group.create_task(self._allowance.run(), name=f"{self.label} allowance")
-                if (tracer := tracing.tracer()) is not None:
-                    self._group.create_task(tracing.follow(tracer, self.label, self.events.subscribe()))
                 self._started.set()
                 await self._ending.wait()
                 watching.cancel()
@@ -229,7 +223,7 @@ class Session:
             self.events.publish(events.server_message("notice", code="video_not_allowed", text=text, level="info"))
         previous, self._peer, self.peer_tag = self._peer, peer, peer.tag
         self._voice.waits = peer.hears
-        self._group.create_task(self._carry(peer), name=f"{self.label} peer", context=self.context)
+        self._group.create_task(self._carry(peer), name=f"{self.label} peer")
         if previous is not None:
             await previous.close()
         return answer_sdp

@@ -56,6 +56,12 @@ LOAD = Gauge(
     multiprocess_mode="livemax",
     registry=REGISTRY,
 )
+LOAD_SHARE = Gauge(
+    "gateway_load_share",
+    "The same as a share of what is bearable: at 1 no new calls are taken.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
 LOAD_LEVEL = Gauge(
     "gateway_load_level",
     "What is shed: 0 nothing, 1 some video, 2 all video, 3 new calls too.",

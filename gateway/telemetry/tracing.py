@@ -8,7 +8,9 @@ any browser could read, and no word that was spoken is in a span.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping
+import contextlib
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
@@ -17,6 +19,8 @@ from gateway.errors import ConfigError
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, Tracer
+
+logger = logging.getLogger(__name__)
 
 FLUSH_S = 3.0  # at the end of the process
 
@@ -50,19 +54,28 @@ async def close() -> None:
         await asyncio.to_thread(provider.shutdown)
 
 
-def tracer() -> Tracer | None:
-    """What spans are made with; None when tracing is off."""
-    return _State.provider.get_tracer("gateway", __version__) if _State.provider is not None else None
+@contextlib.asynccontextmanager
+async def following(label: str, subscribe: Callable[[], AsyncIterable[Facts]]) -> AsyncIterator[None]:
+    """Make spans of a session's messages, where tracing is on, for as long as the session lasts."""
+    if _State.provider is None:
+        yield
+        return
+    spans = TurnSpans(_State.provider.get_tracer("gateway", __version__), label)
+    task = asyncio.create_task(_follow(spans, subscribe()), name=f"{label} trace")
+    try:
+        yield
+    finally:
+        await asyncio.gather(task, return_exceptions=True)  # the messages end with the session
 
 
-async def follow(tracer: Tracer, label: str, messages: AsyncIterable[Facts]) -> None:
-    """Make spans of a session's messages until it says that it has ended."""
-    spans = TurnSpans(tracer, label)
+async def _follow(spans: TurnSpans, messages: AsyncIterable[Facts]) -> None:
     try:
         async for message in messages:
             spans.take(str(message["type"]), message.get("data") or {})
             if spans.ended:
                 return
+    except Exception:
+        logger.exception("a session's turns are traced no further")
     finally:
         spans.end()
 

@@ -116,6 +116,13 @@ def test_on_a_bridge_the_relay_leads_to_the_gateway_alone(topologies: dict[str, 
     assert told == ("" if name == "relay-only" else f"8.8.4.4,{address}")
 
 
+def test_the_proxy_in_front_is_believed(topologies: dict[str, Services]) -> None:
+    """By the address that its requests come from; else all callers would share the limits of one."""
+    for name, services in topologies.items():
+        proxy = "127.0.0.1" if name == "host" else "172.28.0.1"
+        assert services["gateway"]["environment"]["GATEWAY_TRUSTED_PROXIES"] == proxy
+
+
 def test_both_sides_share_what_they_must(topologies: dict[str, Services]) -> None:
     """The relay's secret, its port, and the address at which browsers find it."""
     gateway, turn = topologies["host"]["gateway"]["environment"], topologies["host"]["turn"]["environment"]

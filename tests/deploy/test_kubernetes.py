@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from gateway.settings import Settings, env_names, secret_fields
+from gateway.telemetry.metrics import REGISTRY
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "deploy/k8s"
@@ -78,8 +79,10 @@ def test_a_pod_has_time_to_go() -> None:
 
 def test_the_autoscaler_asks_for_what_the_adapter_makes() -> None:
     """Of metrics that the gateway exposes."""
-    (rule,) = yaml.safe_load((K8S / "adapter-values.yaml").read_text())["rules"]["custom"]
-    pods = next(metric for metric in BY_KIND["HorizontalPodAutoscaler"]["spec"]["metrics"] if metric["type"] == "Pods")
-    assert pods["pods"]["metric"]["name"] == rule["name"]["as"]
-    asked = set(re.findall(r"gateway_\w+", rule["seriesQuery"] + rule["metricsQuery"]))
-    assert asked == {"gateway_sessions", "gateway_sessions_max"}
+    rules = yaml.safe_load((K8S / "adapter-values.yaml").read_text())["rules"]["custom"]
+    metrics = BY_KIND["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    asked = [metric["pods"]["metric"]["name"] for metric in metrics if metric["type"] == "Pods"]
+    assert asked == [rule["name"]["as"] for rule in rules] == ["gateway_load_share", "gateway_occupancy"]
+    read = {name for rule in rules for name in re.findall(r"gateway_\w+", rule["seriesQuery"] + rule["metricsQuery"])}
+    assert read == {"gateway_load_share", "gateway_sessions", "gateway_sessions_max"}
+    assert read <= {metric.name for metric in REGISTRY.collect()}

@@ -133,5 +133,7 @@ def test_the_dashboard_is_one_that_grafana_can_place() -> None:
         "Links opened",
         "by code",
         "Tokens",
+        "Load",
+        "budgets reached",
     ):
         assert wanted in titles

@@ -52,6 +52,20 @@ async def test_no_relay_leads_anywhere_but_to_the_gateway(coturn: Coturn, peer: 
         assert refused.value.code in (FORBIDDEN_IP, FAMILY_MISMATCH)
 
 
+def test_nothing_opens_it_again(coturn: Coturn) -> None:
+    """Options that lead inside, tell of users, or count without bound."""
+    options = {line.partition("=")[0] for line in coturn.configuration}
+    for option in (
+        "allow-loopback-peers",
+        "server-relay",
+        "web-admin",
+        "verbose",
+        "prometheus-username-labels",
+        "oauth",
+    ):
+        assert option not in options
+
+
 async def test_the_gateway_is_reached_and_the_relay_itself_is_not(coturn: Coturn) -> None:
     """`external-ip=public/private` would let everybody reach the private one, whatever the list says."""
     async with Client(of(coturn, user="gateway")) as client:

@@ -1,5 +1,7 @@
 """Turns as spans."""
 
+import asyncio
+import subprocess
 import sys
 from typing import Any
 
@@ -19,9 +21,9 @@ class Told:
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
-        provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.spans = TurnSpans(provider.get_tracer("test"), "ab12-xyz")
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.spans = TurnSpans(self.provider.get_tracer("test"), "ab12-xyz")
 
     def tell(self, *messages: dict[str, Any]) -> None:
         """In this order."""
@@ -94,16 +96,35 @@ def test_an_interruption_ends_a_turn_and_begins_the_next() -> None:
     }
 
 
-async def test_every_span_is_ended_when_the_session_is() -> None:
+async def test_every_span_is_ended_when_the_session_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was going on."""
     told = Told()
+    monkeypatch.setattr(tracing._State, "provider", told.provider)
 
     async def messages() -> Any:
         for message in (STARTED, SPEAKS, events.state("ended", "You ended the call.", code="user"), STARTED):
             yield message
 
-    await tracing.follow(told.spans._tracer, "ab12-xyz", messages())
+    async with tracing.following("ab12-xyz", messages):
+        pass
     assert sorted(told.ended) == ["answer", "speech", "turn"]
+
+
+async def test_a_defect_of_tracing_ends_no_session(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log tells of it."""
+    told = Told()
+    monkeypatch.setattr(tracing._State, "provider", told.provider)
+
+    async def messages() -> Any:
+        yield STARTED
+        yield {"no": "type"}
+
+    async with tracing.following("ab12-xyz", messages):
+        await asyncio.sleep(0)
+    assert told.ended == ["speech", "turn"]
+    assert "traced no further" in caplog.text
 
 
 def test_what_is_known_before_the_first_part_is_kept() -> None:
@@ -130,8 +151,25 @@ def test_no_word_is_in_a_span() -> None:
 
 
 def test_a_missing_package_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what installs it; without the setting nothing is loaded at all."""
+    """With what installs it."""
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(ConfigError, match=r"gateway\[tracing\]"):
         tracing.configure("http://127.0.0.1:9/v1/traces")
-    assert tracing.tracer() is None
+
+
+def test_without_an_address_nothing_of_it_is_loaded() -> None:
+    """A whole gateway that has started and ended again has neither its SDK nor its exporter."""
+    program = """
+import asyncio, sys
+from gateway.app import serve
+from gateway.settings import Settings
+
+async def once():
+    stop = asyncio.Event()
+    await serve(Settings(port=0), lambda *_: stop.set(), stop)
+
+asyncio.run(once())
+print(sorted(name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.splitlines()[-1:]) == (0, ["[]"]), ended.stderr
