@@ -290,14 +290,21 @@ class Plan:
         )
 
 
+def has_libwebrtc(python: Path) -> bool:
+    """Whether this interpreter can serve the bridge."""
+    if not python.exists():
+        return False
+    command = [python, "-c", "import webrtc.aiortc, av, aiohttp, numpy"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def facts(results: list[Result], began: datetime) -> dict[str, Any]:
     """What docs/network.json has."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "date": began.date().isoformat(),
-        "minutes": round((datetime.now(UTC) - began).total_seconds() / 60, 1),
         "commit": commit.stdout.strip(),
-        "machine": f"{os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f}",
+        "machine": f"{os.cpu_count()} cores, load average {os.getloadavg()[2]:.1f}",
         "rows": [asdict(result) for result in results],
     }
 
@@ -318,9 +325,10 @@ def main() -> int:
         if options.report:  # a run that is stopped leaves what it measured
             network_table.write(options.report, facts(results, began))
 
-    plan = Plan(chosen, tuple(options.who.split(",")), options.times, options.libwebrtc)
+    libwebrtc = options.libwebrtc if options.libwebrtc and has_libwebrtc(options.libwebrtc) else None
+    plan = Plan(chosen, tuple(options.who.split(",")), options.times, libwebrtc)
     if plan.libwebrtc is None and "libwebrtc" in plan.whos:
-        print("libwebrtc is left out: there is no environment with it (--libwebrtc)", file=sys.stderr)
+        print("libwebrtc is left out: there is no environment with bench/libwebrtc.txt (--libwebrtc)", file=sys.stderr)
     results = asyncio.run(plan.run(note))
     report = facts(results, began)
     print(network_table.targets(report))

@@ -23,7 +23,7 @@ END = "<!-- /network -->"
 HEAD = """# The network table
 
 By `make bench-network`: Chromium through the impairing relay (`gateway.impair`), against the simulator. {date}, commit
-{commit}, {machine}, {minutes} minutes. Unless a row says otherwise the way is 30 ms ± 15 ms in each direction (60 ms
+{commit}, {machine}. Unless a row says otherwise the way is 30 ms ± 15 ms in each direction (60 ms
 round trip), and both directions lose, reorder and delay. *aiortc* is a plain bridge (`bench/bridge.py`) under the same
 conditions, *libwebrtc* the same bridge with the library of Chromium itself (`wrtc` of PyPI).
 
@@ -77,7 +77,7 @@ def line(facts: Facts) -> str:
         _one(facts["length"], ".1f", 100),
         _mean(facts["likeness"]),
         _mean(facts["stoi"]),
-        " ".join(f"{shares[how]:.1f}" for how in SHARES if how in shares) if shares else NOTHING,
+        " ".join(_one(shares.get(how), ".1f") for how in SHARES) if shares else NOTHING,
         _one(facts["guessed_of_speech"], ".1f", 100),
         delay,
         _middle(facts["mouth_to_model_ms"], ".0f"),
@@ -158,9 +158,7 @@ def targets(report: Facts) -> str:
 
 def render(report: Facts) -> str:
     """docs/network.md."""
-    head = HEAD.format(
-        shares=", ".join(SHARES), **{name: report[name] for name in ("date", "commit", "machine", "minutes")}
-    )
+    head = HEAD.format(shares=", ".join(SHARES), **{name: report[name] for name in ("date", "commit", "machine")})
     rows = "".join(f"{line(facts)}\n" for facts in report["rows"])
     return f"{head}{rows}\n## Targets\n\n{targets(report)}\n"
 
