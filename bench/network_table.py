@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gateway.settings_table import between
+
 Facts = dict[str, Any]
 
 SHARES = ("received", "retransmitted", "fec", "red", "concealed", "silent", "pause")
@@ -192,11 +194,7 @@ def short(report: Facts) -> str:
 
 def insert(document: str, report: Facts) -> str:
     """The document with the short table between its markers; raises ValueError without them."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n{short(report)}\n{END}{after}"
+    return between(document, BEGIN, short(report), END)
 
 
 def read(directory: Path) -> Facts:
