@@ -144,9 +144,15 @@ async def call(browser: Browser, row: Row, url: str, times: int, result: Result)
         await page.click("#end")
         await asyncio.sleep(1)  # the recording is completed when the other side has let go
     finally:
-        await context.close()
-        way.close()
+        await leave(context, page, way)
     return said
+
+
+async def leave(context: BrowserContext, page: Page, way: Way) -> None:
+    """Close all of a call; requests of the page that are still under way are nobody's any more."""
+    await page.unroute_all(behavior="ignoreErrors")
+    await context.close()
+    way.close()
 
 
 async def more_joins(browser: Browser, row: Row, url: str, result: Result) -> None:
@@ -157,9 +163,9 @@ async def more_joins(browser: Browser, row: Row, url: str, result: Result) -> No
         try:
             result.joins_s.append(await join(page, way, url))
             await page.click("#end")
+            await asyncio.sleep(0.5)  # its last request
         finally:
-            await context.close()
-            way.close()
+            await leave(context, page, way)
 
 
 async def disturb(page: Page, way: Way, row: Row) -> None:
