@@ -63,7 +63,9 @@ bench-tools: $(VENV)/.dev  ## What a function call costs
 	$(BIN)/python -m bench.tools
 
 bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromium; half an hour
-	$(BIN)/python -m bench.network --report docs/network.md
+	-test -e build/libwebrtc/.done || { $(PYTHON) -m venv build/libwebrtc && build/libwebrtc/bin/python -m pip install \
+	  --quiet --disable-pip-version-check --requirement bench/libwebrtc.txt && touch build/libwebrtc/.done; }
+	$(BIN)/python -m bench.network --report docs --libwebrtc build/libwebrtc/bin/python
 
 bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
 	$(BIN)/python -m bench.calls --report docs/calls.md
@@ -86,6 +88,7 @@ test-deploy: $(VENV)/.dev  ## Build the images, run them, make a call through th
 docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md
 	$(BIN)/python -m gateway.settings_env .env.example
+	$(BIN)/python -m bench.network_table docs README.md
 
 format: $(VENV)/.dev  ## Let ruff arrange the code
 	$(BIN)/ruff check --fix .

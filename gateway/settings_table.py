@@ -35,11 +35,16 @@ def render() -> str:
 
 def insert(document: str) -> str:
     """The document with the present table between its markers; raises ValueError without them."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n{render()}\n{END}{after}"
+    return between(document, BEGIN, render(), END)
+
+
+def between(document: str, begin: str, text: str, end: str) -> str:
+    """The document with this text between two markers; raises ValueError without them."""
+    before, found_begin, rest = document.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the document has no {begin} … {end}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def _default(value: Any) -> str:

@@ -36,10 +36,17 @@ class Program:
     """`python -m gateway …` as a process: `with Program([...], ready=r"Open (\\S+)") as program: program.found`."""
 
     def __init__(
-        self, arguments: list[str], ready: str, log: Path, *, module: str = "gateway", **environment: str
+        self,
+        arguments: list[str],
+        ready: str,
+        log: Path,
+        *,
+        module: str = "gateway",
+        python: str = sys.executable,
+        **environment: str,
     ) -> None:
         self._arguments = arguments
-        self._module = module
+        self._command = [python, "-m", module, *arguments]
         self._ready = re.compile(ready)
         self._log = log
         self._environment = {
@@ -58,7 +65,7 @@ class Program:
     def __enter__(self) -> Program:
         with self._log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module, *self._arguments],
+                self._command,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from gateway.media.reorder import CLOCK_HZ, Reorder, Source
-from gateway.media.stretch import is_silent, longer, shorter
+from gateway.media.stretch import Samples, is_silent, longer, shorter
 
 RATE_HZ = 16_000
 BYTES_PER_MS = RATE_HZ * 2 // 1000
@@ -35,7 +35,7 @@ PHRASE_MS = 400  # of silence end a phrase; within one the line aims at the same
 AGREE_S = 8.0  # unless it goes on for so long with the wrong one
 
 
-Kind = Source | Literal["fec", "concealed", "silent"]
+Kind = Source | Literal["fec", "concealed", "pause", "silent"]
 
 
 class Decoder(Protocol):
@@ -56,13 +56,18 @@ class Decoder(Protocol):
 
 @dataclass(slots=True)
 class Shares:
-    """How much of the line came how, in ms."""
+    """How much of the line came how, in ms.
+
+    What never came is a guess (`concealed`), a guess right after silence, which is silence too (`pause`), or, after too
+    long a guess, nothing (`silent`).
+    """
 
     received: float = 0.0
     retransmitted: float = 0.0
     red: float = 0.0
     fec: float = 0.0
     concealed: float = 0.0
+    pause: float = 0.0
     silent: float = 0.0
 
     def add(self, kind: Kind, duration_ms: float) -> None:
@@ -178,6 +183,7 @@ class Timeline:
             recovered = self._decoder.decode_fec(after.payload, duration_ms)
             if recovered is not None:
                 self._made_up_ms = 0.0
+                self._note_silence(np.frombuffer(recovered, dtype="<i2").astype(np.float32))
                 self.shares.add("fec", duration_ms)
                 return recovered
         return self._made_up(duration_ms)
@@ -189,7 +195,7 @@ class Timeline:
         begin, end = self._made_up_ms, self._made_up_ms + duration_ms
         self._made_up_ms = end
         samples = np.frombuffer(self._decoder.conceal(duration_ms), dtype="<i2")
-        self.shares.add("silent" if is_silent(samples.astype(np.float32)) else "concealed", duration_ms)
+        self.shares.add("pause" if self._silent_ms else "concealed", duration_ms)
         ramp = np.linspace(1 - begin / CONCEAL_MAX_MS, max(0.0, 1 - end / CONCEAL_MAX_MS), samples.size)
         return (samples * ramp).astype("<i2").tobytes()
 
@@ -198,11 +204,16 @@ class Timeline:
         self._packets.take(self._position, ticks)
         self._position += ticks
 
+    def _note_silence(self, samples: Samples) -> bool:
+        """Whether this sound is silence."""
+        silent = is_silent(samples)
+        self._silent_ms = self._silent_ms + samples.size * 1000 / RATE_HZ if silent else 0.0
+        return silent
+
     def _steer(self, pcm: bytes, lag_s: float, now_s: float) -> bytes:
         """Shorter when packets wait longer than they need to, longer when they do not wait long enough."""
         samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
-        silent = is_silent(samples)
-        self._silent_ms = self._silent_ms + samples.size * 1000 / RATE_HZ if silent else 0.0
+        silent = self._note_silence(samples)
         target_s = self._packets.target_s
         if abs(target_s - self._aim_s) <= SLACK_S:
             self._agreed_s = now_s

@@ -14,7 +14,8 @@ from tests.browser.conftest import Call
 from tests.browser.ear import heard, listen, quiet_again
 from tests.browser.test_main_job import PATIENCE_MS, RATE_HZ, state
 from tests.browser.way import Way
-from tests.measure.sound import Samples, find, read_wav, resample
+from tests.measure.sound import Samples, read_wav, resample
+from tests.measure.words import THAT_SPEECH, arrival
 
 pytestmark = pytest.mark.browser
 
@@ -91,8 +92,8 @@ async def test_a_tenth_of_all_packets_is_lost_and_every_word_arrives(call: Call,
     sound, sound_hz = await heard(call.page)
     await end(call, way)
     line = read_wav(call.recorded / "1/audio.wav", RATE_HZ)
-    assert find(speech, line, RATE_HZ).correlation > 0.9
-    assert find(speech, resample(sound, sound_hz, RATE_HZ), RATE_HZ).correlation > 0.8
+    assert arrival(speech, line, RATE_HZ).share > THAT_SPEECH
+    assert arrival(speech, resample(sound, sound_hz, RATE_HZ), RATE_HZ).share > THAT_SPEECH
     assert way.relay.up.lost > 20
 
 

@@ -9,7 +9,8 @@ from gateway.media.aiortc_internals import host_addresses
 from tests.browser.conftest import CHROMIUM
 from tests.browser.test_main_job import PATIENCE_MS, state
 from tests.coturn import Coturn
-from tests.measure.sound import Samples, find, read_wav
+from tests.measure.sound import Samples, read_wav
+from tests.measure.words import THAT_SPEECH, arrival
 from tests.programs import gateway_and_simulator, require
 
 pytestmark = pytest.mark.browser
@@ -71,4 +72,4 @@ async def test_a_browser_behind_a_firewall_talks_through_the_relay(
         assert gateway.stop() == 0
         assert simulator.stop() == 0
         assert "ALLOCATE processed, success" in turn.log
-    assert find(speech, read_wav(recorded / "1/audio.wav", RATE_HZ), RATE_HZ).correlation > 0.9
+    assert arrival(speech, read_wav(recorded / "1/audio.wav", RATE_HZ), RATE_HZ).share > THAT_SPEECH

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import network_table
 from gateway import settings_table
 
 ROOT = Path(__file__).parents[2]
@@ -17,10 +18,20 @@ def test_the_settings_table_is_the_present_one() -> None:
     assert settings_table.insert(readme) == readme, "run `make docs`"
 
 
+def test_the_network_table_is_that_of_the_run() -> None:
+    """docs/network.md and README's table are what `make docs` makes of docs/network.json."""
+    report = network_table.read(ROOT / "docs")
+    assert network_table.render(report) == (ROOT / "docs/network.md").read_text(encoding="utf-8"), "run `make docs`"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert network_table.insert(readme, report) == readme, "run `make docs`"
+
+
 def test_a_document_without_markers_is_refused() -> None:
     """The table is not silently lost when somebody removes its place."""
     with pytest.raises(ValueError, match="has no"):
         settings_table.insert("# README\n")
+    with pytest.raises(ValueError, match="has no"):
+        network_table.insert("# README\n", {"rows": []})
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

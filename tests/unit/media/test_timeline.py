@@ -102,6 +102,18 @@ def test_a_hole_is_guessed_fading_and_then_silent() -> None:
     assert loudness[-1] > 2990
 
 
+def test_a_hole_in_a_pause_is_counted_as_one() -> None:
+    """Nothing that was said is lost where the sound before it was silent; after speech it is a guess."""
+    line = Line()
+    line.run(0, 50)
+    line.run(50, 50, without=(60, 70, 80), payload=b"quiet")
+    assert line.timeline.shares.pause == 60
+    assert line.timeline.shares.concealed == 0
+    line.run(100, 50, without=(120,))
+    assert line.timeline.shares.pause == 60
+    assert line.timeline.shares.concealed == 20
+
+
 def test_the_line_is_as_long_as_the_time_that_passed() -> None:
     """With losses everywhere, within two blocks over ten seconds."""
     line = Line()

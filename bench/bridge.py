@@ -1,7 +1,8 @@
-"""A plain aiortc bridge, as one would write it first: the baseline of the network table.
+"""A plain bridge, as one would write it first: the baseline of the network table.
 
-`python -m bench.stock --record DIR`: a page, one POST, a track that is read and written as 16 kHz PCM, and the sentence
-played back by aiortc's own sender after the person has stopped to speak.
+`python -m bench.bridge --record DIR`: a page, one POST, a track that is read and written as 16 kHz PCM, and the
+sentence played back by the library's own sender after the person has stopped to speak. The library is aiortc, or, in
+an environment that has it instead, the same interface over libwebrtc (`wrtc` of PyPI).
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from pathlib import Path
 import av
 import numpy as np
 from aiohttp import web
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+try:
+    from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+except ImportError:
+    from webrtc.aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 RATE_HZ = 16_000
 PAGE = """<!doctype html><button id=start>Start</button><button id=end>End</button><script>
 let pc;
 document.getElementById("start").onclick = async () => {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
   pc = new RTCPeerConnection();
   for (const track of stream.getTracks()) pc.addTrack(track, stream);
   pc.ontrack = ({ streams }) => { const a = new Audio(); a.srcObject = streams[0]; a.play(); window.a = a; };
@@ -73,25 +78,35 @@ class Bridge:
         """The one POST."""
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._pcs.append(pc)
-        echo = Echo()
-        pc.addTrack(echo)
+        call = Call(self._directory / f"{len(self._pcs)}")
+        pc.addTrack(call.echo)
 
         @pc.on("track")
         def _(track: MediaStreamTrack) -> None:
-            if track.kind == "audio":
-                self._tasks.append(asyncio.create_task(self._read(track, echo)))
+            read = call.listen if track.kind == "audio" else call.look
+            self._tasks.append(asyncio.create_task(read(track)))
 
         await pc.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
         await pc.setLocalDescription(await pc.createAnswer())
         return web.Response(status=201, text=pc.localDescription.sdp, content_type="application/sdp")
 
-    async def _read(self, track: MediaStreamTrack, echo: Echo) -> None:
+
+class Call:
+    """What is heard and seen, written down as the simulator does it."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True)
+        self.echo = Echo()
+        self._directory = directory
+        self._log = (directory / "messages.jsonl").open("w", encoding="utf-8")
+        self._begun_s = asyncio.get_running_loop().time()
+
+    async def listen(self, track: MediaStreamTrack) -> None:
+        """16 kHz PCM, and an echo of what was said after 0.6 s of silence."""
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
-        own = self._directory / "1"
-        own.mkdir(parents=True)
-        loop = asyncio.get_running_loop()
-        begun_s, said, silent = loop.time(), [], 0
-        with wave.open(str(own / "audio.wav"), "wb") as out, (own / "messages.jsonl").open("w") as log:
+        said: list[np.ndarray] = []
+        silent = 0
+        with wave.open(str(self._directory / "audio.wav"), "wb") as out:
             out.setnchannels(1)
             out.setsampwidth(2)
             out.setframerate(RATE_HZ)
@@ -103,16 +118,34 @@ class Bridge:
                 for converted in resampler.resample(frame):
                     pcm = converted.to_ndarray().reshape(-1)
                     out.writeframes(pcm.tobytes())
-                    line = {"at_s": loop.time() - begun_s, "from": "client", "message": {"realtimeInput": {"audio": 1}}}
-                    log.write(json.dumps(line) + "\n")
+                    self._note("audio")
                     loud = float(np.sqrt(np.mean(pcm.astype(float) ** 2))) > 300
-                    silent = 0 if loud else silent + 1
+                    silent = 0 if loud else silent + pcm.size
                     if loud or said:
                         said.append(pcm)
-                    if silent == 30 and said:
+                    if silent > 0.6 * RATE_HZ and said:
                         line_of = np.concatenate(said)
-                        echo.samples = [line_of[at : at + 320] for at in range(0, line_of.size - 320, 320)]
+                        self.echo.samples = [line_of[at : at + 320] for at in range(0, line_of.size - 320, 320)]
                         said = []
+
+    async def look(self, track: MediaStreamTrack) -> None:
+        """A JPEG a second."""
+        loop, next_s, number = asyncio.get_running_loop(), 0.0, 0
+        while True:
+            try:
+                frame = await track.recv()
+            except Exception:
+                return
+            if loop.time() >= next_s:
+                next_s, number = loop.time() + 1, number + 1
+                frame.to_image().save(self._directory / f"frame-{number:04}.jpg")
+                self._note("video")
+
+    def _note(self, kind: str) -> None:
+        at_s = asyncio.get_running_loop().time() - self._begun_s
+        line = {"at_s": at_s, "from": "client", "message": {"realtimeInput": {kind: 1}}}
+        self._log.write(json.dumps(line) + "\n")
+        self._log.flush()
 
 
 def main() -> None:
