@@ -263,7 +263,7 @@ async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs
     whisper.say("llm-function-call-started", function_name="lookup_serial", tool_call_id="1")
     await expect(page.locator("#time-left")).to_contain_text("left")
     await expect(page.locator("#time-left")).to_contain_text("9:5")
-    await expect(page.locator("#video-paused")).to_have_text("Video paused to protect your voice")
+    await expect(page.locator("#video-paused")).to_have_text("Video paused by the gateway")
     await expect(page.locator("#function")).to_have_text("Hold on, using lookup_serial")
     assert await accessible(page) == []
     assert await laid_out(page) == []

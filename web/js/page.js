@@ -16,6 +16,7 @@ const FIRST_WORDS = "Your camera appears here.";
 const CAMERA_OFF = "Your camera is off: the model sees nothing new.";
 const TITLE = { idle: "Talk and show", permission: "Talk and show", ended: "The call has ended" };
 const TAKES_SPACE = "button, select, input, textarea, a, summary, dialog[open] *";
+const PAUSED = "Video paused by the gateway"; // a notice says why
 const STARVED = "Video paused to protect your voice";
 const FLOOR_DB = -70; // of the meter
 const LAST_MINUTE_S = 60;
@@ -220,7 +221,9 @@ export class Page {
   #notice(notice) {
     this.#notices.show(notice);
     if (notice.code === "video_paused") this.#videoPaused({ gateway: true });
-    if (notice.code === "video_resumed") this.#videoPaused({ gateway: false });
+    if (notice.code !== "video_resumed") return;
+    this.#videoPaused({ gateway: false });
+    this.#notices.dismiss("video_paused");
   }
 
   #limits({ left_s: leftS }) {
@@ -248,7 +251,7 @@ export class Page {
   #videoPaused({ gateway = this.#pausedByGateway, starved = this.#pictureStarved }) {
     this.#pausedByGateway = gateway;
     this.#pictureStarved = starved;
-    say(this.#elements.videoPaused, gateway || starved ? STARVED : "");
+    say(this.#elements.videoPaused, starved ? STARVED : gateway ? PAUSED : "");
   }
 
   // What the person does

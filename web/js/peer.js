@@ -148,6 +148,11 @@ export class Peer {
     if (this.#isUp) this.#lose();
   }
 
+  /** It leads nowhere any more, whatever the browser says. */
+  giveUp() {
+    this.#lose();
+  }
+
   /** The network may be gone: count as lost as soon as nothing has come for a while, whatever the browser says. */
   doubt() {
     if (!this.#isUp) return;
