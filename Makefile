@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser pages screenshots soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +47,14 @@ integration: $(VENV)/.dev  ## Several parts together, on loopback
 web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
 	$(BIN)/pytest tests/web
 
-browser: $(VENV)/.dev  ## The main job in a real Chromium
-	$(BIN)/pytest tests/browser
+browser: $(VENV)/.dev  ## The main job and the call page in a real Chromium
+	$(BIN)/pytest tests/browser -m "not pages"
+
+pages: $(VENV)/.dev  ## The rest of what the call page is tested for, also in Firefox; three minutes
+	$(BIN)/pytest tests/browser -m pages
+
+screenshots: $(VENV)/.dev  ## A picture of every state of the call page, into build/screenshots
+	$(BIN)/python -m tests.browser.screenshots
 
 soak: $(VENV)/.dev  ## Half an hour of virtual calls with random faults
 	$(BIN)/python -m bench.soak --report docs/soak.md

@@ -1,4 +1,7 @@
-"""The call page in a real Chromium, as a phone: everything a person can do in it, and everything that can go wrong."""
+"""The call page in a real Chromium, as a phone: everything a person can do in it, and everything that can go wrong.
+
+What takes long runs with `make pages`.
+"""
 
 import json
 import re
@@ -247,6 +250,7 @@ async def test_offline_is_said_and_online_mends_it(context: BrowserContext, prog
     await end(page)
 
 
+@pytest.mark.pages
 async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs: tuple) -> None:
     """Time left, paused pictures, a function that runs, notices: each in words, and gone when it is over."""
     page = await context.new_page()
@@ -277,6 +281,7 @@ async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs
     await end(page)
 
 
+@pytest.mark.pages
 async def test_half_duplex_waits_while_the_model_speaks(context: BrowserContext, programs: tuple) -> None:
     """Chosen with its price in words; then the microphone waits for the voice that is really heard."""
     page = await live(context, programs[0])
@@ -284,6 +289,8 @@ async def test_half_duplex_waits_while_the_model_speaks(context: BrowserContext,
     await expect(page.locator("#half-duplex-words")).to_contain_text("you cannot interrupt it by voice")
     await page.get_by_label("My loudspeaker has no echo cancelling").check()
     await page.get_by_role("button", name="Close").tap()
+    await page.get_by_label("Write to the model").fill("say something")
+    await page.get_by_label("Write to the model").press("Enter")
     held = page.locator("#turn-words", has_text="Speaking; your microphone waits")
     await expect(held).to_be_visible(timeout=PATIENCE_MS)
     assert await page.evaluate(ENABLED, "audio") is False
@@ -294,6 +301,7 @@ async def test_half_duplex_waits_while_the_model_speaks(context: BrowserContext,
     assert await page.locator("#half-duplex").is_checked(), "remembered"
 
 
+@pytest.mark.pages
 async def test_refusals_are_sentences_with_a_next_step(chrome: Browser, programs: tuple) -> None:
     """Permission, room, token, network: what happened, what to do, and when another try makes sense."""
     refused = await phone(chrome, permissions=["geolocation"])
@@ -369,3 +377,44 @@ async def test_a_call_by_keyboard_alone(chrome: Browser, programs: tuple) -> Non
     await page.keyboard.press("Enter")
     await state(page, "ended")
     await context.close()
+
+
+@pytest.mark.pages
+async def test_a_call_at_a_desk(chrome: Browser, programs: tuple) -> None:
+    """In a wide window the drawer stands beside the call, which goes on; light and dark, wide and zoomed."""
+    context = await phone(chrome, viewport={"width": 1280, "height": 800}, is_mobile=False, has_touch=False)
+    page = await opened(context, programs[0])
+    console = told(page)
+    await page.get_by_role("button", name="Start call").click()
+    await state(page, "live")
+    await expect(page.locator("#captions [data-who=model]").last).to_contain_text("saw", timeout=PATIENCE_MS)
+    await page.get_by_role("button", name="Details").click()
+    await expect(page.locator("#fact-round-trip")).to_have_text(NUMBER, timeout=PATIENCE_MS)
+    assert not await page.evaluate("() => document.querySelector('#details').matches(':modal')")
+    await page.get_by_role("button", name="Mute").click()
+    await expect(page.get_by_role("button", name="Mute")).to_have_attribute("aria-pressed", "true")
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert await accessible(page) == []
+    await page.get_by_role("button", name="Close").click()
+    assert await laid_out(page) == []
+    await page.get_by_role("button", name="End", exact=True).click()
+    await state(page, "ended")
+    assert await laid_out(page) == []
+    assert console == []
+    await context.close()
+
+
+@pytest.mark.pages
+async def test_a_slow_phone_gets_into_a_call(context: BrowserContext, programs: tuple) -> None:
+    """With a sixth of this machine's speed it is live, hears, reads and ends as well."""
+    page = await opened(context, programs[0])
+    console = told(page)
+    session = await context.new_cdp_session(page)
+    await session.send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    await page.get_by_role("button", name="Start call").tap()
+    await state(page, "live")
+    await expect(page.locator("#captions [data-who=model]").last).to_contain_text("saw", timeout=PATIENCE_MS)
+    await expect(page.locator("#last-frame-age")).to_contain_text("Frame")
+    await end(page)
+    assert console == []

@@ -86,7 +86,8 @@ test("a session that moved to another machine is followed at once, but not round
   assert.deepEqual(heard, [1, 2]);
 });
 
-test("the waits grow with each refusal and start again after a success", async () => {
+test("the waits grow with each refusal and start again after a success", async (t) => {
+  t.mock.method(Math, "random", () => 0);
   const { clock, WebSocket } = opened();
   const openedAtMs = [];
   for (let attempt = 0; attempt < 3; attempt += 1) {

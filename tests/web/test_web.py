@@ -68,7 +68,7 @@ def test_modules() -> None:
         pytest.skip("install Node 20 or newer: apt-get install nodejs")
     tests = sorted(str(path) for path in HERE.glob("*.test.mjs"))
     run = subprocess.run(
-        [node, "--test", "--test-reporter=dot", *tests],
+        [node, "--test", "--test-reporter=spec", *tests],
         capture_output=True,
         text=True,
         timeout=NODE_TIMEOUT_S,

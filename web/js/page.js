@@ -15,6 +15,7 @@ import { Stage } from "./page-stage.js";
 const FIRST_WORDS = "Your camera appears here.";
 const CAMERA_OFF = "Your camera is off: the model sees nothing new.";
 const TITLE = { idle: "Talk and show", permission: "Talk and show", ended: "The call has ended" };
+const NO_CALL = "The call did not begin";
 const TAKES_SPACE = "button, select, input, textarea, a, summary, dialog[open] *";
 const PAUSED = "Video paused by the gateway"; // a notice says why
 const STARVED = "Video paused to protect your voice";
@@ -113,7 +114,7 @@ export class Page {
     const handlers = {
       state: ({ state }) => this.#state(state),
       devices: (devices) => this.#devices(devices),
-      microphone: (verdict) => setText(this.#elements.micWords, verdict.words),
+      microphone: (verdict) => this.#microphone(verdict),
       blocked: ({ blocked }) => (this.#elements.unlock.hidden = !blocked),
       session: ({ location }) => this.#session(location),
       captions: ({ entries, running }) => this.#said(entries, running),
@@ -134,6 +135,7 @@ export class Page {
   consent(config, host) {
     this.#config = config;
     setText(this.#elements.consent, consentWords(config, host));
+    this.#notices.dismiss("gateway");
     this.#details.gateway(config);
   }
 
@@ -159,6 +161,7 @@ export class Page {
     const { phase } = state;
     document.body.dataset.phase = phase;
     e.state.dataset.state = phase;
+    e.state.dataset.online = state.online;
     setText(e.state, words(state));
     const can = possible(state);
     for (const name of ["start", "look", "mute", "camera", "flip", "end"]) e[name].hidden = !can[name];
@@ -170,7 +173,7 @@ export class Page {
     e.quality.hidden = e.quality.hidden || phase !== "live";
     this.#stage.hold(state.held);
     this.#stage.without(state.cameraOn ? "" : state.devicesOpen ? CAMERA_OFF : FIRST_WORDS);
-    setText(e.cardTitle, TITLE[phase] ?? "");
+    setText(e.cardTitle, phase === "ended" && !this.#location ? NO_CALL : (TITLE[phase] ?? ""));
     say(e.next, state.next);
     this.#placeDevices(inCall);
     if (phase === "ended") this.#ended(state);
@@ -205,6 +208,12 @@ export class Page {
     offer(e.speakerChoice, named(speakers, "Speaker"), e.voice.sinkId || speakers[0]?.id || "");
     const facingMode = camera?.getSettings().facingMode;
     if (facingMode) this.#wishes.choose({ facing: facingMode, cameraId: undefined });
+  }
+
+  #microphone({ code, words }) {
+    setText(this.#elements.micWords, words);
+    if (code === "nothing" && this.#location) this.#notices.show({ code: "unheard", text: words, level: "warning" });
+    else this.#notices.dismiss("unheard");
   }
 
   #session(location) {
