@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser pages screenshots soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
+.PHONY: help run test setup check lint types types-js imports unit integration web browser pages screenshots soak bench-faults bench-tools bench-start bench-network bench-calls audit docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev  ## Style
 types: $(VENV)/.dev  ## Types, strictly
 	$(BIN)/mypy
 
+types-js:  ## The types of the pages' modules, by a TypeScript that npx fetches
+	npx --yes --package typescript@5.9.3 tsc --project web/jsconfig.json
+
 imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated tables
 	$(BIN)/pytest tests/unit/test_imports.py tests/unit/test_docs.py
 
@@ -64,6 +67,9 @@ bench-faults: $(VENV)/.dev  ## What each fault of the Gemini leg costs
 
 bench-tools: $(VENV)/.dev  ## What a function call costs
 	$(BIN)/python -m bench.tools
+
+bench-start: $(VENV)/.dev  ## How long a call takes from the tap to connected, in a real Chromium
+	$(BIN)/python -m bench.start
 
 bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromium; half an hour
 	$(BIN)/python -m bench.network --report docs/network.md

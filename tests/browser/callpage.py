@@ -47,7 +47,8 @@ LAYOUT = """() => {
     e.scrollIntoView({ block: "nearest" });
     const { left, right, top, bottom, width, height } = e.getBoundingClientRect();
     if (left < -0.5 || right > innerWidth + 0.5) found.push(`${name(e)} is cut at the side`);
-    const isWide = e.scrollWidth > e.clientWidth + 1 && !e.matches("input, select");
+    const isBox = e.clientWidth > 0 && !e.matches("input, select"); // what is inline has no box of its own
+    const isWide = isBox && e.scrollWidth > e.clientWidth + 1;
     if (isWide) found.push(`${name(e)} is wider than its box`);
     if (!e.matches("button, select, input")) continue;
     const target = e.type === "checkbox" ? e.closest("p").getBoundingClientRect() : { width, height };

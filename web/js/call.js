@@ -33,6 +33,7 @@ export class Call extends EventTarget {
   #quality = new QualityVerdict();
   #state = IDLE;
   #captions = NO_CAPTIONS;
+  /** @type {import("./turn-taking.js").Turn} */
   #turn = "listening";
   #over = false;
   #location;

@@ -40,7 +40,7 @@ function fresh() {
     kept.keepCall(call.ticket, Date.now());
     tabs.began();
   });
-  call.addEventListener("state", ({ detail: { state, before } }) => {
+  call.addEventListener("state", (/** @type {CustomEvent} */ { detail: { state, before } }) => {
     if (state.phase !== "ended" || before.phase === "ended") return;
     kept.keepCall(undefined);
     tabs.over();

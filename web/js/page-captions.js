@@ -39,6 +39,7 @@ export class CaptionList {
     if (this.#atEnd) this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 
+  /** @param {import("./captions.js").Caption} entry */
   #update({ key, who, text, open, typed, cut }) {
     let item = this.#items.get(key);
     if (!item) {

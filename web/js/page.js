@@ -126,7 +126,7 @@ export class Page {
       message: ({ message }) => this.#message(message),
     };
     for (const [type, handler] of Object.entries(handlers)) {
-      call.addEventListener(type, ({ detail }) => handler(detail));
+      call.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => handler(detail));
     }
     this.#state(call.state);
   }
@@ -139,7 +139,7 @@ export class Page {
     this.#details.gateway(config);
   }
 
-  /** @param {import("./failures.js").Failure} failure that is not of a call */
+  /** @param {{reason: string, next: string}} failure that is not of a call */
   problem({ reason, next }) {
     this.#notices.show({ code: "gateway", text: `${reason} ${next}`, level: "error" });
   }

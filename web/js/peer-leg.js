@@ -24,7 +24,8 @@ export class PeerLeg {
    * @param {typeof MediaStream} dependencies.MediaStream
    * @param {{nowMs: () => number, setTimeout: Function, clearTimeout: Function}} dependencies.clock
    * @param {import("./http.js").GatewayClient} dependencies.client
-   * @param {import("./media.js").Media} dependencies.media whose tracks each peer sends
+   * @param {{microphone?: MediaStreamTrack, camera?: MediaStreamTrack, longSidePx: number}} dependencies.media whose
+   *   tracks each peer sends
    * @param {RTCIceServer[]} dependencies.iceServers
    * @param {{fpsMax: number, sizePx: number}} dependencies.pictureLimits
    * @param {boolean} dependencies.hasVideo
