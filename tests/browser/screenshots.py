@@ -101,10 +101,11 @@ async def in_the_call(shot: Shot) -> None:
     await expect(page.locator("#captions [data-typed]")).to_be_visible(timeout=PATIENCE_MS)
     whisper.say("server-message", type="notice", code="video_paused", text=NOTICE, level="warning")
     whisper.say("llm-function-call-started", function_name="lookup_serial", tool_call_id="1")
-    whisper.say("server-message", type="limits", left_s=42, video=True)
+    whisper.say("server-message", type="limits", left_s=42, video=False)
     await shot.take(page, "11-notices")
     whisper.say("llm-function-call-stopped", function_name="lookup_serial", tool_call_id="1", cancelled=False)
     whisper.say("server-message", type="notice", code="video_resumed", text="Looked at again.", level="info")
+    whisper.say("server-message", type="limits", left_s=40, video=True)
 
     await page.get_by_role("button", name="Mute").click()
     await page.get_by_role("button", name="Camera").click()

@@ -80,6 +80,12 @@ async def live(context: BrowserContext, gateway: Program) -> Page:
     return page
 
 
+async def write(page: Page, text: str) -> None:
+    """Say something in writing."""
+    await page.get_by_label("Write to the model").fill(text)
+    await page.get_by_label("Write to the model").press("Enter")
+
+
 async def end(page: Page) -> None:
     """Hang up."""
     await page.get_by_role("button", name="End", exact=True).tap()
@@ -145,8 +151,7 @@ async def test_a_call_on_a_phone(context: BrowserContext, programs: tuple) -> No
     await mute.tap()
     await expect(mute).to_have_attribute("aria-pressed", "true")
     assert await page.evaluate(ENABLED, "audio") is False
-    await page.get_by_label("Write to the model").fill("which port is it?")
-    await page.get_by_label("Write to the model").press("Enter")
+    await write(page, "which port is it?")
     await expect(captions.locator("[data-typed]")).to_have_text("which port is it?", timeout=PATIENCE_MS)
     answer = captions.locator("[data-who=model]", has_text="You wrote: which port is it?")
     await expect(answer).to_be_visible(timeout=PATIENCE_MS)
@@ -201,16 +206,15 @@ async def test_a_reload_and_another_tab_keep_the_conversation(context: BrowserCo
     gateway, recorded = programs
     before = connections(recorded)
     page = await live(context, gateway)
-    model = page.locator("#captions [data-who=model]")
-    await expect(model.first).to_contain_text("speech", timeout=PATIENCE_MS)
-    words = await model.first.text_content()
+    await write(page, "keep this")
+    answer = "You wrote: keep this"
+    await expect(page.locator("#captions")).to_contain_text(answer, timeout=PATIENCE_MS)
     call = await page.evaluate("() => document.documentElement.dataset.call")
     await page.get_by_role("button", name="Mute").tap()
     await page.reload()
     await state(page, "live")
     assert await page.evaluate("() => document.documentElement.dataset.call") == call
-    assert words is not None
-    await expect(model.first).to_contain_text(words[:10])
+    await expect(page.locator("#captions")).to_contain_text(answer)
     await expect(page.get_by_role("button", name="Mute")).to_have_attribute("aria-pressed", "true")
 
     other = await opened(context, gateway)
@@ -219,6 +223,7 @@ async def test_a_reload_and_another_tab_keep_the_conversation(context: BrowserCo
     assert await laid_out(other) == []
     await other.get_by_role("button", name="Move it here").tap()
     await state(other, "live")
+    await expect(other.locator("#captions")).to_contain_text(answer)
     assert await other.evaluate("() => document.documentElement.dataset.call") == call
     await state(page, "ended")
     await expect(page.locator("#state")).to_have_text("Ended: The call goes on in another tab.")
@@ -260,18 +265,19 @@ async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs
     await page.emulate_media(color_scheme="dark")
     await page.get_by_role("button", name="Start call").tap()
     await state(page, "live")
-    whisper.say("server-message", type="limits", left_s=600, video=True)
+    await expect(page.locator("#time-left")).to_contain_text("left", timeout=PATIENCE_MS)  # the gateway's own word
+    whisper.say("server-message", type="limits", left_s=600, video=False)
     whisper.say("server-message", type="notice", code="video_paused", text="No pictures for now.", level="warning")
     lost = "The model is being called again."
     whisper.say("server-message", type="notice", code="link_lost", text=lost, level="error")
     whisper.say("llm-function-call-started", function_name="lookup_serial", tool_call_id="1")
-    await expect(page.locator("#time-left")).to_contain_text("left")
     await expect(page.locator("#time-left")).to_contain_text("9:5")
     await expect(page.locator("#video-paused")).to_have_text("Video paused by the gateway")
     await expect(page.locator("#function")).to_have_text("Hold on, using lookup_serial")
     assert await accessible(page) == []
     assert await laid_out(page) == []
     whisper.say("server-message", type="notice", code="video_resumed", text="Pictures again.", level="info")
+    whisper.say("server-message", type="limits", left_s=590, video=True)
     whisper.say("llm-function-call-stopped", function_name="lookup_serial", tool_call_id="1", cancelled=False)
     await expect(page.locator("#video-paused")).to_be_hidden()
     await expect(page.locator("#function")).to_be_hidden()
@@ -289,8 +295,7 @@ async def test_half_duplex_waits_while_the_model_speaks(context: BrowserContext,
     await expect(page.locator("#half-duplex-words")).to_contain_text("you cannot interrupt it by voice")
     await page.get_by_label("My loudspeaker has no echo cancelling").check()
     await page.get_by_role("button", name="Close").tap()
-    await page.get_by_label("Write to the model").fill("say something")
-    await page.get_by_label("Write to the model").press("Enter")
+    await write(page, "say something")
     held = page.locator("#turn-words", has_text="Speaking; your microphone waits")
     await expect(held).to_be_visible(timeout=PATIENCE_MS)
     assert await page.evaluate(ENABLED, "audio") is False

@@ -229,13 +229,11 @@ export class Page {
 
   #notice(notice) {
     this.#notices.show(notice);
-    if (notice.code === "video_paused") this.#videoPaused({ gateway: true });
-    if (notice.code !== "video_resumed") return;
-    this.#videoPaused({ gateway: false });
-    this.#notices.dismiss("video_paused");
+    if (notice.code === "video_resumed") this.#notices.dismiss("video_paused");
   }
 
-  #limits({ left_s: leftS }) {
+  #limits({ left_s: leftS, video }) {
+    this.#videoPaused({ gateway: video === false && this.#config?.video.allowed === true });
     this.#endsAtMs = typeof leftS === "number" ? this.#clock.nowMs() + leftS * 1000 : undefined;
     this.#countDown();
   }
