@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser interop soak bench-faults bench-tools bench-network bench-calls bench-chaos audit secrets turn-audit test-deploy docs constraints format clean
+.PHONY: help setup run test check lint types types-js imports unit integration web browser pages screenshots interop soak bench-faults bench-tools bench-start bench-network bench-calls bench-chaos audit secrets turn-audit test-deploy docs format constraints clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev  ## Style
 types: $(VENV)/.dev  ## Types, strictly
 	$(BIN)/mypy
 
+types-js:  ## The types of the pages' modules, by a TypeScript that npx fetches
+	npx --yes --package typescript@5.9.3 tsc --project web/jsconfig.json
+
 imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated tables
 	$(BIN)/pytest tests/unit/test_imports.py tests/unit/test_docs.py
 
@@ -47,8 +50,14 @@ integration: $(VENV)/.dev  ## Several parts together, on loopback
 web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
 	$(BIN)/pytest tests/web
 
-browser: $(VENV)/.dev  ## The main job in a real Chromium
-	$(BIN)/pytest tests/browser
+browser: $(VENV)/.dev  ## The main job and the call page in a real Chromium
+	$(BIN)/pytest tests/browser -m "not pages"
+
+pages: $(VENV)/.dev  ## The rest of what the call page is tested for, also in Firefox; three minutes
+	$(BIN)/pytest tests/browser -m pages
+
+screenshots: $(VENV)/.dev  ## A picture of every state of the call page, into build/screenshots
+	$(BIN)/python -m tests.browser.screenshots
 
 interop: $(VENV)/.dev  ## Clients of others: FFmpeg, web clients in Chromium, libwebrtc in Node
 	$(BIN)/pytest tests/interop
@@ -61,6 +70,9 @@ bench-faults: $(VENV)/.dev  ## What each fault of the Gemini leg costs
 
 bench-tools: $(VENV)/.dev  ## What a function call costs
 	$(BIN)/python -m bench.tools
+
+bench-start: $(VENV)/.dev  ## How long a call takes from the tap to connected, in a real Chromium
+	$(BIN)/python -m bench.start
 
 bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromium; half an hour
 	-test -e build/libwebrtc/.done || { $(PYTHON) -m venv build/libwebrtc && build/libwebrtc/bin/python -m pip install \

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 async def test_an_invitation_opens_a_call_and_leaves_no_trace_of_its_token(browser: Browser, tmp_path: Path) -> None:
     """By the link that was printed; the token is gone from the address, in no request's address, and outlives a
-    reload; without it there is nothing but the page, and a sentence."""
+    reload; without it there is nothing but the page, and a sentence, until a tab that has it gives its call away."""
     state_dir = tmp_path / "state"
     arguments = ["serve", "--lan", "--port", "0"]
     with Program(arguments, r"Open (https://\S+)", tmp_path / "log", GATEWAY_STATE_DIR=str(state_dir)) as gateway:
@@ -43,7 +43,12 @@ async def test_an_invitation_opens_a_call_and_leaves_no_trace_of_its_token(brows
 
         stranger = await context.new_page()  # another tab, which was not given the link
         await stranger.goto(link)
-        await expect(stranger.get_by_text(re.compile("Open the link you were given")).first).to_be_visible()
+        refusal = stranger.get_by_text(re.compile("Open the link you were given"))
+        await expect(refusal.first).to_be_visible()
+        await stranger.get_by_role("button", name="Move it here").click()
+        await state(stranger, "live")
+        await expect(refusal).to_have_count(0)
+        await state(page, "ended")
         await context.close()
         assert gateway.stop() == 0
         assert token not in gateway.log

@@ -254,6 +254,62 @@ test("a restart that the gateway refuses is followed by a new peer at once", asy
   assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 1);
 });
 
+test("asked to move, it brings a new peer at once, once, and without trying the old way", async () => {
+  const { clock, gateway, RTCPeerConnection, says, shown, states } = await live();
+  says("server-message", { type: "move" });
+  assert.match(shown.lines.at(-1), /^Reconnecting: the call moves to another machine.*your conversation is kept/);
+  await answered(clock);
+  assert.equal(gateway.asked("PATCH", LOCATION).length, 0);
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 1);
+  says("server-message", { type: "move" });
+  states("reconnecting", "Another machine has it.", "moved"); // by the machine that had it, which is late
+  await answered(clock);
+  RTCPeerConnection.newest.become("connected");
+  await answered(clock);
+  assert.equal(shown.state.phase, "reconnecting", "the machine that has it has not said live");
+  states("reconnecting", "Another machine has it.", "moved");
+  await answered(clock);
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 1);
+  states("live");
+  assert.equal(shown.state.phase, "live");
+
+  states("reconnecting", "Another machine has it.", "moved"); // without having been asked: the first one died
+  await answered(clock);
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 2);
+  assert.equal(gateway.asked("PATCH", LOCATION).length, 0);
+  RTCPeerConnection.newest.become("connected");
+  states("live");
+  await answered(clock);
+  assert.equal(shown.state.phase, "live");
+  assert.equal(RTCPeerConnection.made.filter(({ signalingState }) => signalingState !== "closed").length, 1);
+
+  RTCPeerConnection.newest.become("failed"); // afterwards a lost network is again first answered by a restart
+  await answered(clock);
+  assert.equal(gateway.asked("PATCH", LOCATION).length, 1);
+});
+
+test("asked to move while it looks for another way, or connects, it leaves that and brings a new peer", async () => {
+  const looking = await live();
+  looking.gateway.answers[`PATCH ${LOCATION}`] = () => Promise.reject(new TypeError("offline"));
+  looking.RTCPeerConnection.newest.become("failed");
+  await answered(looking.clock);
+  looking.states("reconnecting", "Another machine has it.", "moved");
+  await answered(looking.clock);
+  assert.equal(looking.gateway.asked("POST", `${LOCATION}/peer`).length, 1);
+
+  const connecting = made();
+  connecting.call.start();
+  await answered(connecting.clock);
+  connecting.states("reconnecting", "Another machine has it.", "moved");
+  await answered(connecting.clock);
+  assert.equal(connecting.gateway.asked("POST", `${LOCATION}/peer`).length, 1);
+  assert.equal(connecting.gateway.asked("PATCH", LOCATION).length, 0);
+  connecting.RTCPeerConnection.newest.become("connected");
+  connecting.states("live");
+  await answered(connecting.clock);
+  assert.equal(connecting.shown.state.phase, "live");
+});
+
 test("pictures are sent as often as the gateway wishes, by later peers too", async () => {
   const { clock, gateway, RTCPeerConnection, says } = await live();
   says("server-message", { type: "video_wish", fps: 0.5 });

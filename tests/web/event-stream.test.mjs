@@ -70,7 +70,24 @@ test("an answer without a number is handed on and does not move the place", asyn
   assert.equal(WebSocket.newest.url, `${URL}?after=4`);
 });
 
-test("the waits grow with each refusal and start again after a success", async () => {
+test("a session that moved to another machine is followed at once, but not round in circles", async () => {
+  const { clock, WebSocket, heard } = opened();
+  WebSocket.newest.onopen();
+  WebSocket.newest.say({ type: "a", seq: 1 });
+  WebSocket.newest.onclose({ code: 1012 });
+  assert.equal(WebSocket.opened.length, 2);
+  assert.equal(WebSocket.newest.url, `${URL}?after=1`);
+  WebSocket.newest.onopen();
+  WebSocket.newest.onclose({ code: 1012 });
+  assert.equal(WebSocket.opened.length, 2);
+  await clock.advance(500);
+  assert.equal(WebSocket.opened.length, 3);
+  WebSocket.newest.say({ type: "b", seq: 2 });
+  assert.deepEqual(heard, [1, 2]);
+});
+
+test("the waits grow with each refusal and start again after a success", async (t) => {
+  t.mock.method(Math, "random", () => 0);
   const { clock, WebSocket } = opened();
   const openedAtMs = [];
   for (let attempt = 0; attempt < 3; attempt += 1) {

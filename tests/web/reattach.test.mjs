@@ -30,7 +30,8 @@ const fails = async () => {
   throw new Error("refused");
 };
 
-test("it tries at once, then with growing waits, and stops when it worked", async () => {
+test("it tries at once, then with growing waits, and stops when it worked", async (t) => {
+  t.mock.method(Math, "random", () => 0);
   const { clock, result, startedAtMs } = running(async (_, attempt) => attempt === 5 || fails());
   await clock.advance(7_500);
   assert.deepEqual(startedAtMs, [0, 500, 1500, 3500, 7500]);

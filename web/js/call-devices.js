@@ -85,7 +85,11 @@ export class CallDevices {
     this.#sound.listen("voice", track);
   }
 
-  /** Which devices to open, and how; see `Call.prefer`. */
+  /**
+   * Which devices to open, and how.
+   * @param {{microphoneId?: string, cameraId?: string, facing?: "user" | "environment", camera?: boolean}} choices as
+   *   of `Call.prefer`
+   */
   prefer({ microphoneId, cameraId, facing = "user", camera = true }) {
     Object.assign(this.#media, { microphoneId, cameraId, facing });
     this.#camera = camera;

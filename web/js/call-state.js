@@ -68,7 +68,7 @@ export const IDLE = Object.freeze({
  * The state after something happened. What the table has no row for leaves the phase as it is: a leg that is being
  * closed still reports.
  * @param {CallState} state
- * @param {{type: string}} event `look`, `looked {cameraOn, cameraCount}`, `refused {failure}`, `start`,
+ * @param {any} event `look`, `looked {cameraOn, cameraCount}`, `refused {failure}`, `start`,
  *   `devices {cameraOn, cameraCount}`, `peer {connected, reason}`, `gateway {state, reason}`, `network {online}`,
  *   `muted {muted}`, `held {held}`, `camera {on, cameraCount}` or `end {failure}`, where `failure` is
  *   `{reason, code, next, retryAfterS}`

@@ -18,6 +18,7 @@ import { turnAfter } from "./turn-taking.js";
 import { Voice } from "./voice.js";
 
 const LOST = "your connection was lost; your conversation is kept.";
+const MOVES = "the call moves to another machine of the gateway; your conversation is kept.";
 const TICK_MS = 100; // half-duplex has to be faster than a word
 const TICKS_OF_STATS = 10;
 
@@ -32,6 +33,7 @@ export class Call extends EventTarget {
   #quality = new QualityVerdict();
   #state = IDLE;
   #captions = NO_CAPTIONS;
+  /** @type {import("./turn-taking.js").Turn} */
   #turn = "listening";
   #over = false;
   #location;
@@ -298,7 +300,7 @@ export class Call extends EventTarget {
       pictureLimits: { fpsMax: config.video.fps_max, sizePx: config.video.size_px },
       hasVideo: this.#state.hasVideo,
       onVoice: (track) => this.#heardVoice(track),
-      onLost: () => this.#report({ type: "peer", connected: false, reason: LOST }),
+      onLost: (moves) => this.#report({ type: "peer", connected: false, reason: moves ? MOVES : LOST }),
       onBack: () => this.#isBack(),
       onGivenUp: (problem) => this.#finish(problem ? GONE : TOO_LONG, { tellGateway: !problem }),
     });
@@ -365,9 +367,15 @@ export class Call extends EventTarget {
     if (fact.type === "video_wish") this.#leg?.limitPictures(fact.fps);
     if (fact.type === "notice") this.#notice(fact.code, fact.text, fact.level);
     if (fact.type === "limits") this.#tell("limits", fact);
-    if (fact.type !== "state") return;
-    if (fact.state === "ended") this.#finish(ended(fact), { tellGateway: false });
-    else this.#report({ type: "gateway", state: fact.state, reason: fact.reason });
+    if (fact.type === "move") this.#leg?.move();
+    if (fact.type === "state") this.#heardState(fact);
+  }
+
+  #heardState(fact) {
+    if (fact.state === "ended") return this.#finish(ended(fact), { tellGateway: false });
+    this.#report({ type: "gateway", state: fact.state, reason: fact.reason });
+    if (fact.state === "live") this.#leg?.settled();
+    if (fact.code === "moved") this.#leg?.move();
   }
 
   async #called({ function_name: name, tool_call_id: id, args }) {

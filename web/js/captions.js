@@ -72,6 +72,7 @@ function withTyped(captions, { text }) {
   return appended({ ...captions, userTurns }, entry);
 }
 
+/** @param {Captions} captions @param {{cut?: boolean}} how */
 function withModelDone(captions, { cut }) {
   const speaking = captions.entries.findLast((entry) => entry.who === "model" && entry.open);
   if (!speaking) return captions;

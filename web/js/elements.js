@@ -4,7 +4,7 @@
 /**
  * The elements of a page by their id, dashes as in `data-` attributes: `self-view` is `selfView`.
  * @param {Document} document
- * @returns {Record<string, HTMLElement>}
+ * @returns {Record<string, any>} each of the kind that the page makes it
  */
 export function elementsOf(document) {
   const named = [...document.querySelectorAll("[id]")].map((element) => [camelCase(element.id), element]);

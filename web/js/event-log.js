@@ -20,7 +20,6 @@ export const KINDS = {
 const KIND_OF_FACT = {
   frame: "pictures",
   video_wish: "pictures",
-  notice: "problems",
   usage: "numbers",
   ttfab: "numbers",
 };
@@ -50,7 +49,7 @@ export class EventLog {
 
   /** @param {{type: string, data?: object}} message of the gateway */
   message({ type, data = {} }) {
-    if (type === "server-message") return this.add(KIND_OF_FACT[data.type] ?? "call", factText(data), data);
+    if (type === "server-message") return this.add(kindOfFact(data), factText(data), data);
     if (type === "error") return this.add("problems", data.message, data);
     if (type.startsWith("llm-function-call")) return this.add("functions", `${type} ${data.function_name}`, data);
     return this.add("speech", data.text ? `${type}: ${data.text}` : type, data);
@@ -88,6 +87,11 @@ export class EventLog {
  */
 export function sessionLabel(location) {
   return location.split("/").at(-1).slice(0, LABEL_CHARS);
+}
+
+function kindOfFact({ type, level }) {
+  if (type === "notice") return level === "info" ? "call" : "problems";
+  return KIND_OF_FACT[type] ?? "call";
 }
 
 function factText({ type, ...facts }) {

@@ -6,6 +6,7 @@
 import { delayMs } from "./backoff.js";
 
 const OVER = 1000; // the close code of a session that has ended
+const MOVED = 1012; // of one that another machine has: it is there now
 const OPEN = 1; // WebSocket.OPEN
 
 /** The messages of one session. */
@@ -66,13 +67,21 @@ export class EventStream {
     this.#timer = undefined;
     this.#socket = new WebSocket(this.#lastSeq ? `${url}?after=${this.#lastSeq}` : url, protocols);
     let wasOpen = false;
+    let hasSpoken = false;
     this.#socket.onopen = () => {
       wasOpen = true;
       this.#failures = 0;
       this.#flush();
     };
-    this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    this.#socket.onclose = ({ code }) => this.#cut(code, wasOpen);
+    this.#socket.onmessage = ({ data }) => {
+      hasSpoken = true;
+      this.#receive(JSON.parse(data));
+    };
+    this.#socket.onclose = ({ code }) => {
+      // One that moves again before it has said anything is not asked again and again.
+      if (code === MOVED && hasSpoken && !this.#closed) this.#open();
+      else this.#cut(code, wasOpen);
+    };
   }
 
   #flush() {

@@ -5,6 +5,7 @@
 const AGAIN = "Call again when you are ready.";
 const LATER = "Wait a moment, then call again.";
 const NEW_LINK = "Ask for a new link.";
+const MORE = "Ask whoever gave you the link for more.";
 const OPERATOR = "If it happens again, tell whoever runs this gateway what is written here.";
 
 // By the stable code of a problem of the gateway, of the end of a session, or of a problem of this client.
@@ -35,8 +36,13 @@ const BY_CODE = {
   wrong_host: "Open the page under the address that the gateway printed when it was started.",
   forbidden: "Ask whoever gave you the link for one that allows this.",
   // limits
-  too_many_sessions: LATER,
-  rate_limited: LATER,
+  too_many_sessions_of_subject: "End your other call, or wait until it has ended, then call again.",
+  budget_spent: MORE,
+  time_up: AGAIN,
+  idle: AGAIN,
+  token_budget: MORE,
+  frame_budget: MORE,
+  too_much_media: "Close what changes your camera or microphone, then call again.",
   // the model
   upstream: LATER,
   upstream_auth: "Whoever runs this gateway has to look at its key.",

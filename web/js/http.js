@@ -15,6 +15,14 @@ const INVITATION = {
   wrong_profile: "Your invitation is for another assistant than the one here.",
 };
 
+/**
+ * @typedef {object} ClientConfig
+ * @property {string} version of the gateway
+ * @property {"simulator" | "gemini" | "vertex"} upstream
+ * @property {string} model
+ * @property {{allowed: boolean, fps_min: number, fps_max: number, size_px: number}} video
+ */
+
 /** A request that failed, in a sentence. */
 export class GatewayProblem extends Error {
   /**
@@ -60,14 +68,6 @@ export class GatewayClient {
     this.#token = token;
   }
 
-  /**
-   * @typedef {object} ClientConfig
-   * @property {string} version of the gateway
-   * @property {"simulator" | "gemini" | "vertex"} upstream
-   * @property {string} model
-   * @property {{allowed: boolean, fps_min: number, fps_max: number, size_px: number}} video
-   */
-
   /** What a WebSocket of this client is opened with. */
   get subprotocols() {
     return subprotocols(this.#token);
@@ -100,7 +100,7 @@ export class GatewayClient {
    * Give a session a new peer.
    * @param {string} location
    * @param {string} offer SDP
-   * @param {AbortSignal} signal
+   * @param {AbortSignal} [signal]
    * @returns {Promise<string>} the answer
    */
   async newPeer(location, offer, signal) {
@@ -162,6 +162,11 @@ export class GatewayClient {
     await this.#ask(location, { method: "DELETE", keepalive: true });
   }
 
+  /**
+   * @param {string} path
+   * @param {RequestInit} options
+   * @param {(response: Response) => any} [read]
+   */
   async #ask(path, options, read = () => undefined) {
     let problem;
     try {

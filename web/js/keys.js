@@ -29,6 +29,7 @@ export class Keys {
     return event.type === "keydown" ? this.#down(event, now) : this.#up(now);
   }
 
+  /** @returns {KeyAction} */
   #down({ repeat }, { nowMs, isTaken, canMute, muted }) {
     if (repeat || isTaken || !canMute) return undefined;
     if (!muted) return "mute";
@@ -36,6 +37,7 @@ export class Keys {
     return "unmute";
   }
 
+  /** @returns {KeyAction} */
   #up({ nowMs }) {
     const lastedMs = nowMs - (this.#downMs ?? nowMs);
     this.#downMs = undefined;

@@ -8,7 +8,7 @@ import { GatewayCall, gatewayClient } from "./gateway-client.js";
 import { Kept } from "./kept.js";
 import { Page } from "./page.js";
 import { Tabs } from "./tabs.js";
-import { takeToken } from "./token.js";
+import { keepToken, takeToken } from "./token.js";
 
 const NO_ANSWER = { reason: "The other tab did not answer.", next: "Look there, or start a new call here." };
 
@@ -18,13 +18,13 @@ const clock = {
   setTimeout: (callback, ms) => window.setTimeout(callback, ms),
   clearTimeout: (timer) => window.clearTimeout(timer),
 };
-const token = takeToken(window);
+let token = takeToken(window);
 const kept = new Kept({ session: () => window.sessionStorage, local: () => window.localStorage });
 const page = new Page(document, clock);
 const tabs = new Tabs({
   channel: window.BroadcastChannel && new BroadcastChannel("gateway.calls"),
   clock,
-  ticket: () => call.ticket,
+  ticket: () => call.ticket && { ...call.ticket, token },
   onGiven: () => call.leave({ moved: true }),
   onElsewhere: (elsewhere) => page.elsewhere(elsewhere),
 });
@@ -40,12 +40,22 @@ function fresh() {
     kept.keepCall(call.ticket, Date.now());
     tabs.began();
   });
-  call.addEventListener("state", ({ detail: { state, before } }) => {
+  call.addEventListener("state", (/** @type {CustomEvent} */ { detail: { state, before } }) => {
     if (state.phase !== "ended" || before.phase === "ended") return;
     kept.keepCall(undefined);
     tabs.over();
   });
   return call;
+}
+
+/** Another tab was let in and gives its call: this one is let in too. */
+function useToken(given) {
+  if (!given || given === token) return;
+  token = given;
+  keepToken(window, token);
+  call.leave(); // it was made with another token, or with none
+  call = undefined;
+  introduce();
 }
 
 /** Go on with a call that this tab had, or that another tab gave. */
@@ -60,17 +70,27 @@ async function resumeKept() {
   if (ticket && ticket.location !== elsewhere) resume(ticket); // a duplicated tab has the ticket too
 }
 
+/** Say where voice and pictures go, or why nobody is let in. */
+function introduce() {
+  gatewayClient({ token }).clientConfig().then(
+    (config) => page.consent(config, window.location.host),
+    (problem) => page.problem(failureOf(problem)),
+  );
+}
+
 page.onWish({
   start: () => fresh().start(),
   look: () => fresh().look(),
   take: async () => {
     const ticket = await tabs.take();
-    if (ticket) resume(ticket);
-    else page.problem(NO_ANSWER);
+    if (!ticket) return page.problem(NO_ANSWER);
+    useToken(ticket.token);
+    resume(ticket);
   },
   choose: (changed) => kept.choose(changed),
 });
 fresh();
+introduce();
 resumeKept();
 
 window.addEventListener("hashchange", () => {
@@ -89,7 +109,3 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden" && call.ticket) kept.keepCall(call.ticket, Date.now());
 });
 
-gatewayClient({ token }).clientConfig().then(
-  (config) => page.consent(config, window.location.host),
-  (problem) => page.problem(failureOf(problem)),
-);

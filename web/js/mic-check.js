@@ -25,6 +25,9 @@ const WORDS = {
   clipping: "Too loud: move away a little.",
 };
 
+/** @type {MicCode[]} */
+const BEST_FIRST = ["clipping", "good", "faint"]; // what is too loud is heard, but that is what to know of it
+
 /** Judges one microphone over time. */
 export class MicCheck {
   #heardMs = {};
@@ -47,6 +50,7 @@ export class MicCheck {
     this.#somethingMs = undefined;
   }
 
+  /** @returns {MicCode} */
   #judge(nowMs, level, muted) {
     if (muted) {
       this.reset();
@@ -60,6 +64,6 @@ export class MicCheck {
     if (level.rmsDb >= SPEECH_DB) this.#heardMs.good = nowMs;
     if (level.rmsDb >= FAINT_DB) this.#heardMs.faint = nowMs;
     const recent = (code) => nowMs - (this.#heardMs[code] ?? -Infinity) < REMEMBERED_MS;
-    return ["clipping", "good", "faint"].find(recent) ?? "waiting";
+    return BEST_FIRST.find(recent) ?? "waiting";
   }
 }

@@ -8,17 +8,23 @@ const NEAR_END_PX = 40;
 /** The captions. */
 export class CaptionList {
   #list;
+  #scroller;
   #items = new Map();
+  #atEnd = true; // where the person left it
 
   /** @param {HTMLOListElement} list inside the element that scrolls */
   constructor(list) {
     this.#list = list;
+    this.#scroller = list.parentElement;
+    this.#scroller.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+      this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    });
+    new ResizeObserver(() => this.#follow()).observe(this.#scroller); // a notice or a keyboard takes room
   }
 
   /** @param {readonly import("./captions.js").Caption[]} entries */
   show(entries) {
-    const scroller = this.#list.parentElement;
-    const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
     const keys = new Set(entries.map(({ key }) => key));
     for (const [key, item] of this.#items) {
       if (keys.has(key)) continue;
@@ -26,9 +32,14 @@ export class CaptionList {
       this.#items.delete(key);
     }
     for (const entry of entries) this.#update(entry);
-    if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+    this.#follow();
   }
 
+  #follow() {
+    if (this.#atEnd) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  /** @param {import("./captions.js").Caption} entry */
   #update({ key, who, text, open, typed, cut }) {
     let item = this.#items.get(key);
     if (!item) {

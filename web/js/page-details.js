@@ -19,7 +19,7 @@ export class Details {
   #numbers;
 
   /**
-   * @param {Record<string, HTMLElement>} elements
+   * @param {Record<string, any>} elements
    * @param {{nowMs: () => number}} clock
    */
   constructor(elements, clock) {

@@ -37,7 +37,7 @@ export class Notices {
 
   /** @param {string} code */
   dismiss(code) {
-    for (const item of [...this.#element.children]) if (item.dataset.code === code) item.remove();
+    for (const item of this.#element.querySelectorAll("p")) if (item.dataset.code === code) item.remove();
   }
 
   /** Nothing of the call before. */

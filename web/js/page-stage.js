@@ -21,7 +21,7 @@ export class Stage {
   #held = false;
 
   /**
-   * @param {Record<string, HTMLElement>} elements
+   * @param {Record<string, any>} elements
    * @param {{nowMs: () => number}} clock
    */
   constructor(elements, clock) {
@@ -46,7 +46,7 @@ export class Stage {
     say(this.#elements.selfWords, words);
   }
 
-  /** @param {Blob} picture */
+  /** @param {{picture: Blob, id: number, age_ms: number, width: number, height: number, bytes: number}} seen */
   frame({ picture, id, age_ms: ageMs, width, height, bytes }) {
     const { lastFrame, seen } = this.#elements;
     const before = lastFrame.src;

@@ -15,7 +15,9 @@ import { Stage } from "./page-stage.js";
 const FIRST_WORDS = "Your camera appears here.";
 const CAMERA_OFF = "Your camera is off: the model sees nothing new.";
 const TITLE = { idle: "Talk and show", permission: "Talk and show", ended: "The call has ended" };
+const NO_CALL = "The call did not begin";
 const TAKES_SPACE = "button, select, input, textarea, a, summary, dialog[open] *";
+const PAUSED = "Video paused by the gateway"; // a notice says why
 const STARVED = "Video paused to protect your voice";
 const FLOOR_DB = -70; // of the meter
 const LAST_MINUTE_S = 60;
@@ -112,7 +114,7 @@ export class Page {
     const handlers = {
       state: ({ state }) => this.#state(state),
       devices: (devices) => this.#devices(devices),
-      microphone: (verdict) => setText(this.#elements.micWords, verdict.words),
+      microphone: (verdict) => this.#microphone(verdict),
       blocked: ({ blocked }) => (this.#elements.unlock.hidden = !blocked),
       session: ({ location }) => this.#session(location),
       captions: ({ entries, running }) => this.#said(entries, running),
@@ -124,7 +126,7 @@ export class Page {
       message: ({ message }) => this.#message(message),
     };
     for (const [type, handler] of Object.entries(handlers)) {
-      call.addEventListener(type, ({ detail }) => handler(detail));
+      call.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => handler(detail));
     }
     this.#state(call.state);
   }
@@ -133,10 +135,11 @@ export class Page {
   consent(config, host) {
     this.#config = config;
     setText(this.#elements.consent, consentWords(config, host));
+    this.#notices.dismiss("gateway");
     this.#details.gateway(config);
   }
 
-  /** @param {import("./failures.js").Failure} failure that is not of a call */
+  /** @param {{reason: string, next: string}} failure that is not of a call */
   problem({ reason, next }) {
     this.#notices.show({ code: "gateway", text: `${reason} ${next}`, level: "error" });
   }
@@ -158,6 +161,7 @@ export class Page {
     const { phase } = state;
     document.body.dataset.phase = phase;
     e.state.dataset.state = phase;
+    e.state.dataset.online = state.online;
     setText(e.state, words(state));
     const can = possible(state);
     for (const name of ["start", "look", "mute", "camera", "flip", "end"]) e[name].hidden = !can[name];
@@ -169,7 +173,7 @@ export class Page {
     e.quality.hidden = e.quality.hidden || phase !== "live";
     this.#stage.hold(state.held);
     this.#stage.without(state.cameraOn ? "" : state.devicesOpen ? CAMERA_OFF : FIRST_WORDS);
-    setText(e.cardTitle, TITLE[phase] ?? "");
+    setText(e.cardTitle, phase === "ended" && !this.#location ? NO_CALL : (TITLE[phase] ?? ""));
     say(e.next, state.next);
     this.#placeDevices(inCall);
     if (phase === "ended") this.#ended(state);
@@ -206,6 +210,12 @@ export class Page {
     if (facingMode) this.#wishes.choose({ facing: facingMode, cameraId: undefined });
   }
 
+  #microphone({ code, words }) {
+    setText(this.#elements.micWords, words);
+    if (code === "nothing" && this.#location) this.#notices.show({ code: "unheard", text: words, level: "warning" });
+    else this.#notices.dismiss("unheard");
+  }
+
   #session(location) {
     this.#location = location;
     document.documentElement.dataset.call = location; // where a test of the page finds it
@@ -219,11 +229,11 @@ export class Page {
 
   #notice(notice) {
     this.#notices.show(notice);
-    if (notice.code === "video_paused") this.#videoPaused({ gateway: true });
-    if (notice.code === "video_resumed") this.#videoPaused({ gateway: false });
+    if (notice.code === "video_resumed") this.#notices.dismiss("video_paused");
   }
 
-  #limits({ left_s: leftS }) {
+  #limits({ left_s: leftS, video }) {
+    this.#videoPaused({ gateway: video === false && this.#config?.video.allowed === true });
     this.#endsAtMs = typeof leftS === "number" ? this.#clock.nowMs() + leftS * 1000 : undefined;
     this.#countDown();
   }
@@ -248,7 +258,7 @@ export class Page {
   #videoPaused({ gateway = this.#pausedByGateway, starved = this.#pictureStarved }) {
     this.#pausedByGateway = gateway;
     this.#pictureStarved = starved;
-    say(this.#elements.videoPaused, gateway || starved ? STARVED : "");
+    say(this.#elements.videoPaused, starved ? STARVED : gateway ? PAUSED : "");
   }
 
   // What the person does

@@ -14,6 +14,8 @@ export class PeerLeg {
   #reattach;
   #location;
   #pictureLimits;
+  #isNew = false; // brought for a session that was there, and the gateway has not said `live` since
+  #moves = false; // only a new peer gets back
   #isClosed = false;
 
   /**
@@ -22,12 +24,13 @@ export class PeerLeg {
    * @param {typeof MediaStream} dependencies.MediaStream
    * @param {{nowMs: () => number, setTimeout: Function, clearTimeout: Function}} dependencies.clock
    * @param {import("./http.js").GatewayClient} dependencies.client
-   * @param {import("./media.js").Media} dependencies.media whose tracks each peer sends
+   * @param {{microphone?: MediaStreamTrack, camera?: MediaStreamTrack, longSidePx: number}} dependencies.media whose
+   *   tracks each peer sends
    * @param {RTCIceServer[]} dependencies.iceServers
    * @param {{fpsMax: number, sizePx: number}} dependencies.pictureLimits
    * @param {boolean} dependencies.hasVideo
    * @param {(track: MediaStreamTrack) => void} dependencies.onVoice the model's voice
-   * @param {() => void} dependencies.onLost
+   * @param {(moves: boolean) => void} dependencies.onLost `moves` when the gateway asked for a new peer
    * @param {() => void} dependencies.onBack
    * @param {(problem: Error | undefined) => void} dependencies.onGivenUp the session is gone (a problem), or patience is
    *   over (none)
@@ -55,6 +58,7 @@ export class PeerLeg {
   /** A peer for a session that exists. */
   async join(location) {
     this.#location = location;
+    this.#isNew = true;
     const { client } = this.#dependencies;
     await this.#connected(this.#newPeer().connect((offer) => client.newPeer(location, offer)));
   }
@@ -63,6 +67,19 @@ export class PeerLeg {
   hurry() {
     if (this.#reattach) this.#reattach.hurry();
     else this.#peer?.hurry();
+  }
+
+  /** Another machine of the gateway takes the call, or has it: it waits for a new peer. */
+  move() {
+    if (this.#isNew) return; // that other machine took it already
+    this.#moves = true;
+    if (this.#reattach) this.#reattach.hurry();
+    else this.#peer?.giveUp();
+  }
+
+  /** The gateway says that the peer it has works. */
+  settled() {
+    this.#isNew = false;
   }
 
   /** The network may be gone. */
@@ -128,13 +145,14 @@ export class PeerLeg {
 
   async #getBack() {
     const { clock, onLost, onBack, onGivenUp } = this.#dependencies;
-    onLost();
+    onLost(this.#moves);
     this.#reattach = new Reattach({ attempt: (signal) => this.#reconnect(signal), clock });
     let problem;
     try {
       const isBack = await this.#reattach.run();
       this.#reattach = undefined;
       if (this.#isClosed) return;
+      this.#moves = false;
       if (isBack) return onBack();
     } catch (gone) {
       problem = gone;
@@ -143,7 +161,7 @@ export class PeerLeg {
   }
 
   async #reconnect(signal) {
-    if (!(await this.#restarts(signal))) await this.#replacePeer(signal);
+    if (this.#moves || !(await this.#restarts(signal))) await this.#replacePeer(signal);
   }
 
   /** Whether the present peer found another way. Throws when a new one could not be made either. */
@@ -167,6 +185,7 @@ export class PeerLeg {
   async #replacePeer(signal) {
     const { client } = this.#dependencies;
     const peer = this.#newPeer();
+    this.#isNew = true;
     signal.addEventListener("abort", () => peer.close());
     await peer.connect((offer) => client.newPeer(this.#location, offer, signal));
   }

@@ -9,7 +9,9 @@ import { Trickle } from "./trickle.js";
 const SILENT_MS = 2_000; // without a byte while disconnected: the gateway reports at least every 1.5 s
 const LOOK_MS = 250;
 const VIDEO_BPS = 300_000;
+/** @type {{priority: RTCPriorityType, networkPriority: RTCPriorityType}} */
 const VOICE_FIRST = { priority: "high", networkPriority: "high" };
+/** @type {{priority: RTCPriorityType, networkPriority: RTCPriorityType}} */
 const PICTURE_LAST = { priority: "low", networkPriority: "low" };
 
 /** A connection that cannot be made, in a sentence. */
@@ -64,6 +66,7 @@ export class Peer {
    * @param {MediaStream} stream
    */
   addVoice(track, stream) {
+    /** @type {RTCRtpTransceiverInit} */
     const init = { direction: "sendrecv", streams: [stream], sendEncodings: [VOICE_FIRST] };
     this.#voiceSender = this.#pc.addTransceiver(track ?? "audio", init).sender;
   }
@@ -80,6 +83,7 @@ export class Peer {
       scaleResolutionDownBy: Math.max(1, longSidePx / sizePx),
       ...PICTURE_LAST,
     };
+    /** @type {RTCRtpTransceiverInit} */
     const init = { direction: "sendonly", sendEncodings: [encoding] };
     this.#videoSender = this.#pc.addTransceiver(track ?? "video", init).sender;
   }
@@ -146,6 +150,11 @@ export class Peer {
   /** The network is another one: look for a way now. */
   hurry() {
     if (this.#isUp) this.#lose();
+  }
+
+  /** It leads nowhere any more, whatever the browser says. */
+  giveUp() {
+    this.#lose();
   }
 
   /** The network may be gone: count as lost as soon as nothing has come for a while, whatever the browser says. */
@@ -238,7 +247,9 @@ function rate(fps) {
 }
 
 function deferred() {
-  const settle = {};
-  const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
-  return { promise, ...settle };
+  /** @type {(value?: any) => void} */
+  let resolve = () => {};
+  let reject = resolve;
+  const promise = new Promise((...settle) => ([resolve, reject] = settle));
+  return { promise, resolve, reject };
 }

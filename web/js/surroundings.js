@@ -13,7 +13,7 @@
 
 /**
  * Begin to listen.
- * @param {{window: Window, document: Document, navigator: Navigator}} browser
+ * @param {{window: Window, document: Document, navigator: any}} browser `navigator.connection` is Chromium's
  * @param {Handlers} handlers
  * @returns {() => void} stop
  */

@@ -18,12 +18,21 @@ export function takeToken(window) {
   fragment.delete("token");
   const rest = fragment.toString();
   history.replaceState(history.state, "", location.pathname + location.search + (rest && `#${rest}`));
+  keepToken(window, token);
+  return token;
+}
+
+/**
+ * Keep it for this tab.
+ * @param {Window} window
+ * @param {string} token
+ */
+export function keepToken(window, token) {
   try {
     window.sessionStorage.setItem(KEY, token);
   } catch {
     // A browser that keeps nothing: the token lasts until the page is loaded again.
   }
-  return token;
 }
 
 /**

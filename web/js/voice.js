@@ -21,8 +21,7 @@ export class Voice {
     this.#element = element;
     this.#MediaStream = MediaStream;
     this.#onBlocked = onBlocked;
-    element.autoplay = true;
-    element.playsInline = true; // the property too: iOS looks at it for elements made by scripts
+    Object.assign(element, { autoplay: true, playsInline: true }); // iOS looks at properties where scripts made it
   }
 
   /** Inside a tap: lets the browser play what comes later without another one. */

@@ -1,0 +1,96 @@
+"""From the tap to a connected call: `make bench-start` writes docs/start-bench.md.
+
+A real Chromium on this machine opens the call page afresh for each run and presses Start; permission is given at once,
+as it is on a second visit. The page's own state line is the clock's other end: `live` is said when media flows and the
+gateway and the model's link are ready, so what a person waits for is all in it. The simulator stands for the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from tests.browser.callpage import PATIENCE_MS, chromium, phone
+from tests.programs import gateway_and_simulator
+
+TARGET_P50_MS = 400.0
+REPORT = Path("docs/start-bench.md")
+PHASES = {"connecting": "devices are open", "live": "connected"}
+CLOCK = """
+window.at = {};
+document.addEventListener("click", ({ timeStamp }) => (window.at.tap ??= timeStamp), { capture: true });
+addEventListener("DOMContentLoaded", () => {
+  const line = document.querySelector("#state");
+  new MutationObserver(() => (window.at[line.dataset.state] ??= performance.now())).observe(line, { attributes: true });
+});
+"""
+HEAD = """# From the tap to a connected call
+
+By `make bench-start`: milliseconds from the tap on Start call in Chromium, over loopback, with the simulator for the
+model. {runs} calls, each on a page that was opened afresh, one after the other; the devices are allowed already.
+{date}, commit {commit}, {machine}, {browser}; browser, gateway and simulator share {cores} cores, which other work kept
+busy with a load of {load:.1f} when the first call began.
+
+| until | p50 | p95 | longest |
+| --- | --- | --- | --- |
+"""
+
+
+async def measure(runs: int) -> tuple[str, dict[str, list[float]]]:
+    """(browser, milliseconds since the tap of each run, by phase)."""
+    found: dict[str, list[float]] = {name: [] for name in PHASES}
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        with gateway_and_simulator(directory, directory / "recorded") as (gateway, _):
+            async with chromium(directory / "devices") as browser:
+                context = await phone(browser)
+                await context.add_init_script(CLOCK)
+                for _ in range(runs):
+                    page = await context.new_page()
+                    await page.goto(gateway.found, wait_until="networkidle")
+                    await page.get_by_role("button", name="Start call").tap()
+                    await page.wait_for_function("() => window.at.live", timeout=PATIENCE_MS)
+                    at = await page.evaluate("() => window.at")
+                    for name, times_ms in found.items():
+                        times_ms.append(at[name] - at["tap"])
+                    await page.get_by_role("button", name="End", exact=True).tap()
+                    await page.close()
+                return f"Chromium {browser.version}", found
+
+
+def main() -> int:
+    """Measure and write the table; 1 when the target is missed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=60)
+    runs, load = parser.parse_args().runs, os.getloadavg()[0]
+    browser, found = asyncio.run(measure(runs))
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    date, machine = datetime.now(UTC).date().isoformat(), f"{platform.machine()}, CPython {platform.python_version()}"
+    text = HEAD.format(
+        runs=runs,
+        date=date,
+        commit=commit.stdout.strip(),
+        machine=machine,
+        browser=browser,
+        cores=os.cpu_count(),
+        load=load,
+    )
+    for name, words in PHASES.items():
+        p50, p95 = np.percentile(found[name], [50, 95])
+        text += f"| {words} | {p50:.0f} | {p95:.0f} | {max(found[name]):.0f} |\n"
+    REPORT.write_text(text, encoding="utf-8")
+    print(text)
+    return 1 if np.percentile(found["live"], 50) > TARGET_P50_MS else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
