@@ -12,11 +12,16 @@
     │   ├── BadOffer           400  the body is not an SDP offer
     │   ├── UnsupportedOffer   422  a readable offer that asks for what the gateway does not do
     │   ├── TooManySections    422  an offer with more media sections than are read
+    │   ├── RestartUnsupported 422  an ICE restart where there is none
     │   ├── UnsupportedMediaType 415
     │   ├── PayloadTooLarge    413
     │   ├── BodyTimeout        408
     │   ├── NoTokensHere       404  this gateway makes no tokens
+    │   ├── NotAcceptable      406  the answer has no form that the caller takes
+    │   ├── PreconditionFailed 412  the ICE session it speaks of is not the present one
+    │   ├── PreconditionRequired 428  it does not say of which ICE session it speaks
     │   ├── SessionNotFound    404
+    │   ├── ListenerNotFound   404  the session is there, that listener is not
     │   ├── PeerGone           409  the session is there, its WebRTC leg is not
     │   ├── KeysUnavailable    503  the keys to check tokens with cannot be had
     │   ├── BudgetSpent        403  what a token may use is used up
@@ -25,6 +30,7 @@
     │       ├── TooManySessionsOfSubject  429
     │       ├── TooManyPeers              429  of one session, too soon after each other
     │       ├── TooManyCandidates         429  of one session
+    │       ├── TooManyListeners          503  of one session
     │       ├── TooManySetups             503  of all, at this moment
     │       ├── TooManySessions           503  all places are taken
     │       └── Overloaded                503  the machine has enough to do
@@ -179,6 +185,13 @@ class TooManySections(ClientError):
     is_limit = True
 
 
+class RestartUnsupported(ClientError):
+    """This resource cannot restart ICE."""
+
+    code = "restart_unsupported"
+    http_status = 422
+
+
 class UnsupportedMediaType(ClientError):
     """The content type is not one this resource takes."""
 
@@ -194,10 +207,38 @@ class PayloadTooLarge(ClientError):
     is_limit = True
 
 
+class NotAcceptable(ClientError):
+    """The caller takes no form that the answer has."""
+
+    code = "not_acceptable"
+    http_status = 406
+
+
+class PreconditionFailed(ClientError):
+    """What the request was made for has been replaced."""
+
+    code = "precondition_failed"
+    http_status = 412
+
+
+class PreconditionRequired(ClientError):
+    """The request does not say what it was made for."""
+
+    code = "precondition_required"
+    http_status = 428
+
+
 class SessionNotFound(ClientError):
     """There is no such session, or there is no more."""
 
     code = "session_not_found"
+    http_status = 404
+
+
+class ListenerNotFound(ClientError):
+    """The session has no such listener, or no more."""
+
+    code = "listener_not_found"
     http_status = 404
 
 
@@ -246,6 +287,13 @@ class TooManyCandidates(LimitReached):
     """A session is given more ICE candidates than any device has."""
 
     code = "too_many_candidates"
+
+
+class TooManyListeners(LimitReached):
+    """A session has as many listeners as it may have."""
+
+    code = "too_many_listeners"
+    http_status = 503
 
 
 class TooManySetups(LimitReached):

@@ -121,6 +121,13 @@ class Registry:
         assert session is not None
         return session
 
+    def named(self, name: str, claims: Claims) -> Session | None:
+        """The newest session of this name that this bearer may use and that has not been told to end."""
+        for session, _ in reversed(tuple(self._sessions.values())):
+            if session.name == name and claims.may_use(session.claims) and session.end_reason is None:
+                return session
+        return None
+
     async def record(self, session_id: str, claims: Claims) -> Record:
         """The record of a session, for a while also after its end; raises as `get` does."""
         if session_id in self._sessions:

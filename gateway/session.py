@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,6 +26,7 @@ from gateway.guard.claims import Claims
 from gateway.guard.intake import Verdict
 from gateway.latency import Latency
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
+from gateway.listeners import Listeners
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
 from gateway.live.conversation import Conversation
@@ -34,8 +34,9 @@ from gateway.live.messages import UNNAMED, Declaration
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
-from gateway.media.peer import Frame, Peer, PeerState, TrickleCandidate
+from gateway.media.peer import Direction, Frame, Peer, PeerState
 from gateway.media.playout import Playout
+from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
 from gateway.sent_frames import SentFrames
 from gateway.settings import Settings
@@ -71,11 +72,14 @@ class Session:
         self.id = session_id
         self.label = session_id[:LABEL_CHARS]
         self.claims = claims
+        self.name: str | None = None  # by which a camera finds it again
+        self.peer_tag = ""  # of the peer that came last (`Peer.tag`)
         self.events = events.EventLog()
         self._settings = settings
         self._media = media
         self._lifecycle = Lifecycle()
         self._playout = Playout()
+        self._voice = Voice(self._playout, self._voice_speaks)
         self._store = store
         summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
         self._conversation = Conversation(
@@ -104,11 +108,11 @@ class Session:
             end=self.end,
         )
         self._peers = TokenBucket(PEERS_PER_S, PEERS_BURST)
-        self._frame_ids = itertools.count(1)
-        self._unnamed_calls = itertools.count(1)
+        self._frame_ids, self._unnamed_calls = itertools.count(1), itertools.count(1)
         self._frames = SentFrames(self.events.publish)
         self._group = asyncio.TaskGroup()
         self._started, self._ending = asyncio.Event(), asyncio.Event()
+        self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self.events)
         self._grace: asyncio.TimerHandle | None = None
 
     @property
@@ -144,6 +148,7 @@ class Session:
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
         self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
+        stop_voice = self._media.ticker.start(self._voice.beat)
         try:
             async with self._group:
                 conversing = self._group.create_task(self._converse(), name=f"{self.label} conversation")
@@ -154,58 +159,55 @@ class Session:
                 self._conversation.close()
                 if self._peer is not None:
                     await self._peer.close()
+                await self.listeners.close()
                 await self._calls.close()
                 await conversing
         except* Exception:
             logger.exception("session %s failed", self.label)
             self.end(EndReason.INTERNAL)
         finally:
+            stop_voice()
             await self._release()
 
-    async def attach(self, offer_sdp: str) -> str:
+    async def attach(self, offer_sdp: str, direction: Direction = "sendrecv") -> str:
         """Give the session a new peer and return the answer; a peer it had before is closed.
 
         Raises BadOffer, UnsupportedOffer and LimitReached; the session then goes on as it was.
         """
-        await self._started.wait()
-        if self.state in (State.ENDING, State.ENDED):
-            raise SessionNotFound("This session has ended.")
+        await self.ready()
         if not self._peers.take(self._now_s):
             raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
         sink = _PeerOfSession(self)
-        peer = Peer(self._settings, self._playout, sink, self._media, self._frame_ids)
+        peer = Peer(self._settings, self._voice, sink, self._media, self._frame_ids, direction)
         sink.peer = peer
         try:
             answer_sdp = await peer.answer(offer_sdp)
             peer.allow_video(self._allowance.video_fps)
-            if self._ending.is_set():
-                raise SessionNotFound("This session has ended.")
+            await self.ready()
         except BaseException:
             await peer.close()
             raise
         if peer.video_refused:
-            text = "This call is voice alone: your camera is not taken."
-            self.events.publish(events.server_message("notice", code="video_not_allowed", text=text, level="info"))
-        previous, self._peer = self._peer, peer
+            self.events.publish(events.VIDEO_NOT_ALLOWED)
+        previous, self._peer, self.peer_tag = self._peer, peer, peer.tag
+        self._voice.waits = peer.hears
         self._group.create_task(self._carry(peer), name=f"{self.label} peer")
         if previous is not None:
             await previous.close()
         return answer_sdp
 
-    async def restart_ice(self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate]) -> str | None:
-        """Restart ICE when these credentials are new: our side as an SDP fragment. None when they are the present ones;
-        raises PeerGone when the peer cannot be restarted."""
-        if self._peer is None:
-            raise PeerGone("This session has no WebRTC connection to restart; send a new offer.")
-        if not self._peer.is_restart(ufrag):
-            return None
-        return await self._peer.restart(ufrag, pwd, candidates)
+    async def ready(self) -> None:
+        """Until the session takes legs; raises SessionNotFound when it takes no more."""
+        await self._started.wait()
+        if self._ending.is_set():
+            raise SessionNotFound("This session has ended.")
 
-    async def trickle(self, candidates: Sequence[TrickleCandidate]) -> None:
-        """Hand over ICE candidates of the browser; raises PeerGone when there is no peer to take them."""
+    @property
+    def peer(self) -> Peer:
+        """The peer that publishes; raises PeerGone while there is none."""
         if self._peer is None:
-            raise PeerGone("This session has no WebRTC connection to add candidates to.")
-        await self._peer.add_candidates(candidates)
+            raise PeerGone("This session has no WebRTC connection at the moment; send a new offer.")
+        return self._peer
 
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""
@@ -322,7 +324,12 @@ class Session:
         if self._peer is not None:
             self._peer.allow_video(fps_max)
 
-    # The WebRTC leg
+    # The WebRTC leg and its listeners
+
+    def _voice_speaks(self, speaking: bool) -> None:
+        if speaking and self._voice.is_heard:
+            self._latency.reached("packet", self._now_s)
+        self.events.publish(events.message("bot-started-speaking" if speaking else "bot-stopped-speaking"))
 
     async def _carry(self, peer: Peer) -> None:
         await peer.run()
@@ -340,8 +347,9 @@ class Session:
         self._conversation.audio_stream_end()
         self._conversation.user_left()
         self.events.publish(events.state("reconnecting", "Your connection was lost; your conversation is kept."))
-        loop = asyncio.get_running_loop()
-        self._grace = loop.call_later(self._settings.detach_grace_s, self.end, EndReason.GRACE_OVER)
+        self._grace = asyncio.get_running_loop().call_later(
+            self._settings.detach_grace_s, self.end, EndReason.GRACE_OVER
+        )
 
     def _peer_connected(self) -> None:
         if self._lifecycle.step(Trigger.PEER_CONNECTED) is not State.LIVE:
@@ -373,8 +381,6 @@ class Session:
         else:
             self._allowance.traffic(verdict is Verdict.NO_VIDEO)
 
-    # The end
-
     def _cancel_grace(self) -> None:
         if self._grace is not None:
             self._grace.cancel()
@@ -387,6 +393,7 @@ class Session:
         self._cancel_grace()
         self._conversation.close()
         await self._calls.close()
+        await self.listeners.close()
         if self._peer is not None:
             await self._peer.close()
         await self._save()
@@ -441,10 +448,3 @@ class _PeerOfSession:
     def peer_state(self, state: PeerState, reason: str) -> None:
         if self._present:
             self._session._peer_state(state, reason)
-
-    def peer_voice(self, speaking: bool) -> None:
-        if self._present:
-            if speaking:
-                self._session._latency.reached("packet", self._session._now_s)
-            kind = "bot-started-speaking" if speaking else "bot-stopped-speaking"
-            self._session.events.publish(events.message(kind))

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.doors import pages
 from gateway.doors.auth import auth_middleware
-from gateway.doors.cors import cors_middleware
+from gateway.doors.cors import add_headers, cors_middleware
 from gateway.doors.events import EventDoor
 from gateway.doors.hardening import harden
 from gateway.doors.limits import address_middleware, subject_middleware
@@ -14,6 +14,9 @@ from gateway.doors.operations import OperationsDoor
 from gateway.doors.problem import problem_middleware
 from gateway.doors.sessions import SessionDoor
 from gateway.doors.tokens import TokenDoor
+from gateway.doors.transcript import TranscriptDoor
+from gateway.doors.whep import WhepDoor
+from gateway.doors.whip import WhipDoor
 from gateway.guard.tokens import Tokens
 from gateway.registry import Registry
 from gateway.settings import Settings
@@ -35,6 +38,9 @@ def build_doors(settings: Settings, registry: Registry, tokens: Tokens | None) -
     application.add_routes(
         [
             *SessionDoor(settings, registry).routes(),
+            *WhipDoor(settings, registry).routes(),
+            *WhepDoor(settings, registry).routes(),
+            *TranscriptDoor(registry).routes(),
             *event_door.routes(),
             *OperationsDoor(settings, registry).routes(),
             *TokenDoor(tokens).routes(),
@@ -45,5 +51,6 @@ def build_doors(settings: Settings, registry: Registry, tokens: Tokens | None) -
     async def end_calls(_: web.Application) -> None:
         await registry.close()  # first, so that each browser is told why before its socket is closed
 
+    application.on_response_prepare.append(add_headers)
     application.on_shutdown.extend([end_calls, event_door.close_all])
     return application

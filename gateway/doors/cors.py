@@ -17,9 +17,12 @@ from gateway.doors.problem import problem
 from gateway.settings import Settings
 
 ALLOWED_METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
-ALLOWED_HEADERS = "Content-Type, Authorization, If-Match"
-EXPOSED_HEADERS = "Location, Link, X-Frame-Id, Retry-After"
+ALLOWED_HEADERS = "Content-Type, Authorization, If-Match, ETag, Last-Event-ID"  # ETag: see doors/ice_session.py
+# WHIP clients look into Access-Control-Allow-Methods to find out whether candidates can be trickled.
+EXPOSED_HEADERS = "Location, Link, ETag, Accept-Post, X-Frame-Id, Retry-After, Access-Control-Allow-Methods"
 PREFLIGHT_MAX_AGE_S = 600  # what browsers keep at most, or a little more
+
+ORIGIN: web.RequestKey[str] = web.RequestKey("origin", str)
 
 
 def cors_middleware(settings: Settings) -> Middleware:
@@ -39,24 +42,32 @@ def cors_middleware(settings: Settings) -> Middleware:
                     403, f"Pages of {origin} may not call this gateway (GATEWAY_CORS_ORIGINS).", "wrong_origin"
                 )
             return await handler(request)
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            response: web.StreamResponse = web.Response(
-                status=204,
-                headers={
-                    "Access-Control-Allow-Methods": ALLOWED_METHODS,
-                    "Access-Control-Allow-Headers": ALLOWED_HEADERS,
-                    "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
-                },
-            )
-        else:
-            response = await handler(request)
-        if allowed and origin is not None and not response.prepared:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-            response.headers.add("Vary", "Origin")
-        return response
+        if allowed and origin is not None:
+            request[ORIGIN] = origin
+        if is_preflight(request) and request.match_info.http_exception is not None:
+            return web.Response(status=204)  # the resource has nothing of its own to say to OPTIONS
+        return await handler(request)
 
     return middleware
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Let the page read the response, however it was made; a signal of the application (`on_response_prepare`)."""
+    origin = request.get(ORIGIN)
+    if origin is not None:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+        response.headers.add("Vary", "Origin")
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+    if is_preflight(request):
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE_S)
+
+
+def is_preflight(request: web.Request) -> bool:
+    """Whether a browser asks what a page of another site may do here (Fetch §3.3.2)."""
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def is_allowed(origin: str, allowed: tuple[str, ...]) -> bool:

@@ -2,8 +2,8 @@
 
 Owns the reading of an SDP offer (RFC 8866, RFC 8829) as far as it decides whether the gateway can serve it. It must not
 know peers or HTTP.
-**Invariant: what passes has one audio section with Opus, at most one video section with VP8 or H.264, one bundle, and
-the credentials of ICE and DTLS; what does not pass raises an error that says why.**
+**Invariant: what passes has at most one audio section, with Opus, at most one video section, with VP8 or H.264 where it
+sends, one bundle, and the credentials of ICE and DTLS; what does not pass raises an error that says why.**
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from gateway.errors import BadOffer, PayloadTooLarge, TooManySections, Unsupport
 OFFER_MAX_BYTES = 64 * 1024  # the largest offers of browsers have 15 kB
 SECTIONS_MAX = 8  # a browser offers three; each more is one that was added and given up
 LINES_MAX = 2000
-KINDS = {"audio", "video", "application"}
+KINDS = frozenset({"audio", "video", "application"})
+WHIP_KINDS = frozenset({"audio", "video"})
 VIDEO_CODECS = {"VP8", "H264"}
 DIRECTIONS = {"sendrecv", "sendonly", "recvonly", "inactive"}
 
@@ -41,10 +42,20 @@ class Section:
         }
 
     @property
+    def direction(self) -> str:
+        """What the offering side does here; `sendrecv` where it does not say (RFC 8866 §6.7)."""
+        directions = [line.removeprefix("a=") for line in self.lines if line.removeprefix("a=") in DIRECTIONS]
+        return directions[-1] if directions else "sendrecv"
+
+    @property
     def sends(self) -> bool:
-        """True when the offering side sends here; that is what no direction line means (RFC 8866 §6.7)."""
-        directions = [line for line in self.lines if line.removeprefix("a=") in DIRECTIONS]
-        return not directions or directions[-1] in ("a=sendrecv", "a=sendonly")
+        """True when the offering side sends here."""
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def receives(self) -> bool:
+        """True when the offering side receives here."""
+        return self.direction in ("sendrecv", "recvonly")
 
     def values(self, name: str) -> list[str]:
         """Values of an attribute."""
@@ -52,7 +63,71 @@ class Section:
 
 
 def check_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
-    """The offer as text; raises BadOffer, UnsupportedOffer, PayloadTooLarge or TooManySections with a sentence."""
+    """The offer of a conversation as text: a microphone, perhaps a camera and a data channel.
+
+    Raises BadOffer, UnsupportedOffer, PayloadTooLarge or TooManySections with a sentence.
+    """
+    session, active = _active(body, KINDS, bytes_max, sections_max)
+    audio, video = _tracks(active)
+    if audio is None:
+        raise UnsupportedOffer(
+            "The offer has no audio section, and without a microphone there is nothing to talk with."
+        )
+    if sum(section.kind == "application" for section in active) > 1:
+        raise UnsupportedOffer("The offer has more than one data channel section.")
+    if not audio.sends:
+        raise UnsupportedOffer("The offer's audio section sends nothing: it must be sendrecv or sendonly.")
+    _check_audio(audio)
+    if video is not None:
+        _check_video(video)
+    _check_transport(session, active)
+    return body.decode()
+
+
+def check_whip_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
+    """The offer of a WHIP client (RFC 9725 §4.2, §4.4.2): one stream of a camera, a microphone or both.
+
+    Raises as `check_offer`.
+    """
+    session, active = _active(body, WHIP_KINDS, bytes_max, sections_max)
+    audio, video = _tracks(active)
+    for section in active:
+        if not section.sends:
+            raise UnsupportedOffer(f"The offer's {section.kind} section must be sendonly or sendrecv.")
+    if audio is not None:
+        _check_audio(audio)
+    if video is not None:
+        _check_video(video)
+    streams = {value.split(" ", 1)[0] for section in active for value in section.values("msid")} - {"-"}
+    if len(streams) > 1:
+        raise UnsupportedOffer(
+            f"The offer's sections belong to {len(streams)} media streams (a=msid); there may be one."
+        )
+    _check_transport(session, active)
+    return body.decode()
+
+
+def check_whep_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
+    """The offer of a WHEP player, which listens; what it would like to see it does not get. Raises as `check_offer`."""
+    session, active = _active(body, WHIP_KINDS, bytes_max, sections_max)
+    audio, _ = _tracks(active)
+    if audio is None:
+        raise UnsupportedOffer("The offer has no audio section, and there is nothing but a voice to receive.")
+    for section in active:
+        if not section.receives:
+            raise UnsupportedOffer(f"The offer's {section.kind} section must be recvonly or sendrecv.")
+    _check_audio(audio)
+    _check_transport(session, active)
+    return body.decode()
+
+
+def ice_ufrag(sdp: str) -> str:
+    """The user name fragment of a description that has one for all its sections; it names its ICE session."""
+    return next(line.removeprefix("a=ice-ufrag:") for line in sdp.splitlines() if line.startswith("a=ice-ufrag:"))
+
+
+def _active(body: bytes, kinds: frozenset[str], bytes_max: int, sections_max: int) -> tuple[Section, list[Section]]:
+    """The session part, and the sections that are not rejected; all of them are of these kinds."""
     if len(body) > bytes_max:
         raise PayloadTooLarge(f"The offer has {len(body)} bytes; there may be {bytes_max}.")
     session, sections = _read(body)
@@ -60,28 +135,35 @@ def check_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: 
         raise TooManySections(f"The offer has {len(sections)} media sections; there may be {sections_max}.")
     active = [section for section in sections if section.is_active]
     for section in active:
-        if section.kind not in KINDS:
-            raise UnsupportedOffer(f"The offer has a section of kind {section.kind!r}; there may be audio and video.")
-    audio = [section for section in active if section.kind == "audio"]
-    video = [section for section in active if section.kind == "video"]
-    if not audio:
-        raise UnsupportedOffer(
-            "The offer has no audio section, and without a microphone there is nothing to talk with."
-        )
-    if len(audio) > 1:
-        raise UnsupportedOffer(f"The offer has {len(audio)} audio sections; there may be one.")
-    if len(video) > 1:
-        raise UnsupportedOffer(f"The offer has {len(video)} video sections; there may be one.")
-    if sum(section.kind == "application" for section in active) > 1:
-        raise UnsupportedOffer("The offer has more than one data channel section.")
-    if not audio[0].sends:
-        raise UnsupportedOffer("The offer's audio section sends nothing: it must be sendrecv or sendonly.")
-    if "OPUS" not in audio[0].codecs:
+        if section.kind not in kinds:
+            raise UnsupportedOffer(
+                f"The offer has a section of kind {section.kind!r}; there may be audio and video"
+                + (" only: data channels are for POST /v1/sessions." if section.kind in KINDS else ".")
+            )
+    if not active:
+        raise UnsupportedOffer("The offer has no media section that is not rejected.")
+    return session, active
+
+
+def _tracks(active: list[Section]) -> tuple[Section | None, Section | None]:
+    """The audio and the video section."""
+    found: list[Section | None] = []
+    for kind in ("audio", "video"):
+        sections = [section for section in active if section.kind == kind]
+        if len(sections) > 1:
+            raise UnsupportedOffer(f"The offer has {len(sections)} {kind} sections; there may be one.")
+        found.append(sections[0] if sections else None)
+    return found[0], found[1]
+
+
+def _check_audio(audio: Section) -> None:
+    if "OPUS" not in audio.codecs:
         raise UnsupportedOffer("The offer's audio section has no Opus, the one audio codec of the gateway.")
-    if video and not video[0].codecs & VIDEO_CODECS:
+
+
+def _check_video(video: Section) -> None:
+    if not video.codecs & VIDEO_CODECS:
         raise UnsupportedOffer("The offer's video section has neither VP8 nor H.264.")
-    _check_transport(session, active)
-    return body.decode()
 
 
 def _read(body: bytes) -> tuple[Section, list[Section]]:

@@ -62,8 +62,10 @@ def parse_fragment(body: bytes) -> Fragment:
 
 
 def _candidate(value: str, number: int) -> str:
-    """`candidate:…` with a component of 1; some encoders count components from 0."""
+    """`candidate:…` with a component of 1 and a bare address; some count components from 0 and put IPv6 in brackets."""
     parts = value.split()
+    if len(parts) > 4:
+        parts[4] = parts[4].removeprefix("[").removesuffix("]")
     valid = (
         len(parts) >= 8
         and parts[1] in ("0", "1", "2")

@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.doors.auth import claims_of
 from gateway.doors.body import read_body
 from gateway.doors.ice_servers import as_links
+from gateway.doors.ice_session import FRAGMENT, SDP, read_offer
 from gateway.doors.problem import problem
 from gateway.doors.sdp import check_offer
 from gateway.doors.sdpfrag import FRAGMENT_MAX_BYTES, parse_fragment
@@ -21,10 +22,6 @@ from gateway.lifecycle import EndReason
 from gateway.registry import Registry
 from gateway.session import Session
 from gateway.settings import Settings
-from gateway.store.store import Record
-
-SDP = "application/sdp"
-FRAGMENT = "application/trickle-ice-sdpfrag"
 
 
 class SessionDoor:
@@ -46,14 +43,13 @@ class SessionDoor:
             web.post(f"{resource}/peer", self.reattach),
             web.options(f"{resource}/peer", self.describe_collection),
             web.get(f"{resource}/frame", self.frame),
-            web.get(f"{resource}/transcript", self.transcript),
         ]
 
     async def start(self, request: web.Request) -> web.Response:
         """A new session with its first peer."""
         claims = claims_of(request)
         self._registry.check_room(claims)  # before the body is read: a flood is turned away early
-        offer = await self._offer(request)
+        offer = await read_offer(request, self._settings, check_offer)
         session = await self._registry.create(claims)
         try:
             answer = await session.attach(offer)
@@ -65,18 +61,17 @@ class SessionDoor:
     async def reattach(self, request: web.Request) -> web.Response:
         """A new peer for a session that goes on."""
         session = self._session(request)
-        answer = await session.attach(await self._offer(request))
+        answer = await session.attach(await read_offer(request, self._settings, check_offer))
         return self._answer(session, answer)
 
     async def trickle(self, request: web.Request) -> web.Response:
         """ICE candidates of the browser, or, with credentials that are new, an ICE restart (RFC 9725 §4.3.3)."""
-        session = self._session(request)
+        peer = self._session(request).peer
         fragment = parse_fragment(await read_body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
-        if fragment.ice_ufrag is not None and fragment.ice_pwd is not None:
-            ours = await session.restart_ice(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
-            if ours is not None:
-                return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
-        await session.trickle(fragment.candidates)
+        if fragment.ice_ufrag is not None and fragment.ice_pwd is not None and peer.is_restart(fragment.ice_ufrag):
+            ours = await peer.restart(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
+            return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
+        await peer.add_candidates(fragment.candidates)
         return web.Response(status=204)
 
     async def end(self, request: web.Request) -> web.Response:
@@ -92,18 +87,6 @@ class SessionDoor:
         headers = {"X-Frame-Id": str(frame.id), "Cache-Control": "no-store"}
         return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
 
-    async def transcript(self, request: web.Request) -> web.Response:
-        """What was said: as JSON, or as text to someone who asks for that. For a while also after the end. What tools
-        returned is told to the operator only."""
-        claims = claims_of(request)
-        record = await self._registry.record(request.match_info["id"], claims)
-        if not claims.operator:
-            record = _without_results(record)
-        headers = {"Cache-Control": "no-store"}
-        if "text/plain" in request.headers.get("Accept", ""):
-            return web.Response(text=_as_text(record), headers=headers)
-        return web.json_response(record, headers=headers)
-
     async def describe_collection(self, request: web.Request) -> web.Response:
         """What can be posted."""
         return web.Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": SDP})
@@ -111,11 +94,6 @@ class SessionDoor:
     async def describe_session(self, request: web.Request) -> web.Response:
         """What can be patched."""
         return web.Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
-
-    async def _offer(self, request: web.Request) -> str:
-        settings = self._settings
-        body = await read_body(request, SDP, settings.sdp_max_bytes)
-        return check_offer(body, bytes_max=settings.sdp_max_bytes, sections_max=settings.sdp_max_sections)
 
     def _session(self, request: web.Request) -> Session:
         return self._registry.get(request.match_info["id"], claims_of(request))
@@ -126,17 +104,3 @@ class SessionDoor:
         for link in as_links(ice_servers(self._settings, session.claims, time.time())):
             response.headers.add("Link", link)
         return response
-
-
-def _without_results(record: Record) -> Record:
-    turns = [{**turn, "tools": [{"name": used["name"]} for used in turn["tools"]]} for turn in record["turns"]]
-    return {**record, "turns": turns}
-
-
-def _as_text(record: Record) -> str:
-    lines = []
-    for turn in record["turns"]:
-        lines += [f"User: {turn['user']}"] if turn["user"] else []
-        lines += [f"Tool: {' = '.join(used.values())}" for used in turn["tools"]]
-        lines += [f"Model: {turn['model']}{' —' if turn['cut'] else ''}"] if turn["model"] else []
-    return "\n".join(lines) + "\n"

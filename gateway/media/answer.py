@@ -19,13 +19,16 @@ VIDEO_AS_KBPS = 600
 
 AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 RED_DISTANCE = 1
+# H.264 profiles beside (constrained) baseline that encoders send and our decoder takes: main, extended, high.
+MORE_PROFILES = ("4d", "58", "64")
+BASELINE = "42e01f"
 
 
 @dataclass(frozen=True, slots=True)
 class Formats:
     """What the payload types of a connection mean."""
 
-    opus: int
+    opus: int | None  # None for a camera without a microphone
     red: int | None = None
     level_extension: int | None = None
     video: Mapping[int, Literal["vp8", "h264"]] = field(default_factory=dict)
@@ -59,7 +62,7 @@ def clean_offer(offer_sdp: str) -> str:
 
 
 def formats_of(answer_sdp: str) -> Formats:
-    """What the answer has agreed on; raises ValueError when there is no Opus in it."""
+    """What the answer has agreed on."""
     types: dict[int, str] = {}
     rtx: dict[int, int] = {}
     level: int | None = None
@@ -71,8 +74,6 @@ def formats_of(answer_sdp: str) -> Formats:
         if section.startswith("m=audio ") and (found := re.search(rf"(?m)^a=extmap:(\d+)\S* {AUDIO_LEVEL}", section)):
             level = int(found[1])
     by_name = {name: payload_type for payload_type, name in reversed(types.items())}
-    if "opus" not in by_name:
-        raise ValueError("there is no Opus in the answer")
     video: dict[int, Literal["vp8", "h264"]] = {}
     for payload_type, name in types.items():
         if name == "vp8":
@@ -80,7 +81,7 @@ def formats_of(answer_sdp: str) -> Formats:
         elif name == "h264":
             video[payload_type] = "h264"
     rtx = {payload_type: original for payload_type, original in rtx.items() if types.get(payload_type) == "rtx"}
-    return Formats(by_name["opus"], by_name.get("red"), level, video, rtx)
+    return Formats(by_name.get("opus"), by_name.get("red"), level, video, rtx)
 
 
 def redundancy(offer_sdp: str) -> tuple[int, int] | None:
@@ -102,20 +103,77 @@ def with_redundancy(answer_sdp: str, red: int, opus: int) -> str:
     return _join(answer_sdp.splitlines())
 
 
+def finished_answer(offer_sdp: str, answer_sdp: str, *, one_way: bool, redundant: bool) -> str:
+    """What goes out of what aiortc has answered: `one_way` as WHIP and WHEP want it, `redundant` with RED where that
+    was offered."""
+    answer_sdp = with_profiles(transform_answer(answer_sdp), more_profiles(offer_sdp))
+    if one_way:
+        answer_sdp = with_exclusive_mux(answer_sdp)
+    red = redundancy(offer_sdp) if redundant else None
+    return answer_sdp if red is None else with_redundancy(answer_sdp, *red)
+
+
+def with_baseline(offer_sdp: str) -> str:
+    """The offer as aiortc takes it: it knows H.264 by its baseline profile only."""
+    return with_profiles(offer_sdp, dict.fromkeys(more_profiles(offer_sdp), BASELINE))
+
+
+def more_profiles(offer_sdp: str) -> dict[int, str]:
+    """The `profile-level-id` of each H.264 format of an offer that has no baseline: that of an IP camera, or of x264.
+
+    aiortc refuses what it cannot encode itself, and nobody here encodes.
+    """
+    found: dict[int, str] = {}
+    for section in _split(offer_sdp)[1:]:
+        h264 = re.findall(r"(?mi)^a=rtpmap:(\d+) H264/", section)
+        formats = [re.search(rf"(?m)^a=fmtp:{payload_type} (.*)$", section) for payload_type in h264]
+        profiles = {
+            int(payload_type): profile[1].lower()
+            for payload_type, parameters in zip(h264, formats, strict=True)
+            if parameters and "packetization-mode=1" in parameters[1]
+            if (profile := re.search(r"profile-level-id=([0-9a-fA-F]{6})", parameters[1]))
+        }
+        if not any(profile.startswith(BASELINE[:2]) for profile in profiles.values()):
+            found |= {number: profile for number, profile in profiles.items() if profile.startswith(MORE_PROFILES)}
+    return found
+
+
+def with_profiles(sdp: str, profiles: Mapping[int, str]) -> str:
+    """The description with these H.264 profiles instead of the ones it has (RFC 6184 §8.1)."""
+    for payload_type, profile in profiles.items():
+        sdp = re.sub(rf"(?m)^(a=fmtp:{payload_type} .*profile-level-id=)[0-9a-fA-F]{{6}}", rf"\g<1>{profile}", sdp)
+    return sdp
+
+
+def with_exclusive_mux(answer_sdp: str) -> str:
+    """The answer with `rtcp-mux-only` in each section, as WHIP and WHEP want it (RFC 9725 §4.4.1, RFC 8858 §3)."""
+    lines: list[str] = []
+    for line in answer_sdp.splitlines():
+        lines += [line, "a=rtcp-mux-only"] if line == "a=rtcp-mux" else [line]
+    return _join(lines)
+
+
 def transform_answer(answer_sdp: str) -> str:
     """The answer with what aiortc does not say itself.
 
     Opus: parameters, and `nack`, because browsers then ask for lost packets of the voice again, and send those of the
     microphone again when they are asked.
     Video: a bandwidth limit (`b=AS`, RFC 8866 §5.8).
+    Where nothing is sent, no stream is announced (RFC 8829 §5.3.1).
     """
     session, *sections = _split(answer_sdp)
-    return _join((session + "".join(map(_section, sections))).splitlines())
+    return _join((session + "".join(_section(_announced(section)) for section in sections)).splitlines())
 
 
 def _split(sdp: str) -> list[str]:
     """The session part and each media section, with LF line ends."""
     return re.split(r"(?m)^(?=m=)", sdp.replace("\r\n", "\n"))
+
+
+def _announced(section: str) -> str:
+    if "\na=recvonly\n" not in section and "\na=inactive\n" not in section:
+        return section
+    return re.sub(r"(?m)^a=(?:msid|ssrc|ssrc-group):.*\n", "", section)
 
 
 def _section(section: str) -> str:

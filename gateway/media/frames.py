@@ -173,8 +173,16 @@ class Frames:
         self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
 
     def _newest_key(self) -> int | None:
+        """Where the newest key frame begins: an encoder may say something before what marks it, and parameter sets with
+        that."""
         keys = [number for number, (packet, codec) in self._waiting.items() if begins_key_frame(packet.payload, codec)]
-        return max(keys) if keys else None
+        if not keys:
+            return None
+        begin = max(keys)
+        time = self._waiting[begin][0].timestamp
+        while begin - 1 in self._waiting and self._waiting[begin - 1][0].timestamp == time:
+            begin -= 1
+        return begin
 
     def _frame_at(self, begin: int, now_s: float) -> tuple[CodedFrame | None, int] | None:
         """The frame that begins here and the number after it; None while it is not whole."""
@@ -197,7 +205,8 @@ class Frames:
         data = DEPACKETISE[codec](payloads)
         if data is None:
             return None, number
-        return CodedFrame(codec, data, begins_key_frame(payloads[0], codec), now_s), number
+        is_key = any(begins_key_frame(payload, codec) for payload in payloads)
+        return CodedFrame(codec, data, is_key, now_s), number
 
 
 def vp8_descriptor_bytes(payload: bytes) -> int | None:

@@ -1,7 +1,7 @@
-"""The WebRTC leg: one peer connection with a browser.
+"""The WebRTC leg: one peer connection with a browser, a camera or a listener.
 
 Owns the negotiation, the joining of port, plane, microphone, camera and voice, and the watch over the connection. It
-must not know the model's leg: it speaks to a `PeerSink` in PCM, JPEG and states.
+must not know the model's leg: it speaks to a `PeerSink` in PCM, JPEG and states, and is an `Ear` of the voice.
 **Invariant: after `close` nothing of it is left; whatever a browser does, `run` returns normally; the voice is played
 only while the browser is heard.**
 """
@@ -11,9 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
 
 from aiortc import (
     InvalidStateError,
@@ -30,25 +27,19 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from gateway.errors import BadOffer, PeerGone, TooManyCandidates, UnsupportedOffer
 from gateway.guard.bucket import TokenBucket
-from gateway.guard.intake import Intake, Verdict
+from gateway.guard.intake import Intake
 from gateway.media.aiortc_internals import Address, IceLeg, ssrc_of, take_over_media
-from gateway.media.answer import (
-    clean_offer,
-    formats_of,
-    redundancy,
-    transform_answer,
-    usable_candidate,
-    with_redundancy,
-)
+from gateway.media.answer import clean_offer, finished_answer, formats_of, usable_candidate, with_baseline
 from gateway.media.audio_uplink import AudioUplink
+from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
 from gateway.media.plane import Plane
-from gateway.media.playout import Playout
 from gateway.media.video_uplink import Frame, VideoUplink
 from gateway.media.voice import Voice
+from gateway.media.voice_stream import VoiceStream
 from gateway.media.worker import MediaWorker
 from gateway.settings import Settings
 
-__all__ = ["Frame", "Peer", "PeerSink", "PeerState", "TrickleCandidate"]
+__all__ = ["Direction", "Frame", "Peer", "PeerSink", "PeerState", "TrickleCandidate"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,67 +52,24 @@ MOVED_LEAST_S = 0.1  # unless the browser turns up at another address: then five
 MOVING_S = 1.0  # so long the voice waits at most until the browser's new address is agreed
 
 
-class PeerState(StrEnum):
-    """Where a peer is in its life."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    SUSPECT = "suspect"  # connected, but nothing arrives
-    DETACHED = "detached"  # nothing has arrived for so long that the browser is away
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class TrickleCandidate:
-    """A remote ICE candidate: `candidate:…` and the section it belongs to."""
-
-    candidate: str
-    mid: str | None = None
-    mline_index: int | None = None
-
-
-class PeerSink(Protocol):
-    """What a peer tells; every call is on the event loop and must not block."""
-
-    def peer_audio(self, pcm: bytes) -> None:
-        """40 ms of the person's voice, 16 kHz mono s16le, steady by the clock."""
-
-    def peer_audio_paused(self) -> None:
-        """No sound has come for a second."""
-
-    def peer_level(self, level_dbov: float, duration_ms: float) -> None:
-        """How loud the person was during the last so many ms."""
-
-    def peer_frame(self, frame: Frame) -> None:
-        """A sampled picture."""
-
-    def peer_video_wish(self, fps: float) -> None:
-        """The camera need not send more often than this."""
-
-    def peer_picture_refused(self, width: int, height: int) -> None:
-        """The camera sends pictures of this size, which is too large."""
-
-    def peer_intake(self, verdict: Verdict) -> None:
-        """The browser sends more than a call may, or does so no more."""
-
-    def peer_state(self, state: PeerState, reason: str) -> None:
-        """The state changed; the reason is a sentence."""
-
-    def peer_voice(self, speaking: bool) -> None:
-        """The model's voice became audible, or fell silent."""
-
-
 class Peer:
     """One peer connection: `answer`, then `run` until it is over, then `close`."""
 
     def __init__(
-        self, settings: Settings, playout: Playout, sink: PeerSink, worker: MediaWorker, frame_ids: Iterator[int]
+        self,
+        settings: Settings,
+        voice: Voice,
+        sink: PeerSink,
+        worker: MediaWorker,
+        frame_ids: Iterator[int],
+        direction: Direction = "sendrecv",
     ) -> None:
         self._settings = settings
-        self._playout = playout
+        self._voice = voice
         self._sink = sink
         self._worker = worker
         self._frame_ids = frame_ids
+        self._direction = direction
         # No STUN or TURN on this side: a gateway has an address, and aiortc's default would ask Google for one.
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._state = PeerState.CONNECTING
@@ -130,7 +78,7 @@ class Peer:
         self._candidates = TokenBucket(settings.candidates_max / 60, settings.candidates_max)
         self._intake = Intake(settings.call_max_kbps, settings.call_max_packets_per_s)
         self._video: VideoUplink | None = None
-        self._voice = Voice(playout, sink.peer_voice, self._send_voice)
+        self._ear: VoiceStream | None = None
         self._valid_s: float | None = None  # when a check of the browser last came
         self._held = False  # the voice waits until the browser is heard again
         self._moving: tuple[Address | None, float] | None = None  # where the browser was, how long that is waited for
@@ -146,6 +94,16 @@ class Peer:
     def state(self) -> PeerState:
         """Where the peer is in its life."""
         return self._state
+
+    @property
+    def hears(self) -> bool:
+        """Whether the model's voice goes there; known once it was answered."""
+        return self._ear is not None
+
+    @property
+    def tag(self) -> str:
+        """What tells this ICE session from any other: our user name fragment."""
+        return self._leg.ufrag if self._leg is not None else ""
 
     @property
     def plane(self) -> Plane | None:
@@ -168,7 +126,7 @@ class Peer:
         leg = self._leg = self._join_port()
         take_over_media(self._pc)
         try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
+            await self._pc.setRemoteDescription(RTCSessionDescription(with_baseline(offer_sdp), "offer"))
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except OperationError as error:
             raise UnsupportedOffer(f"The offer has no codec in common with the gateway: {error}.") from None
@@ -176,11 +134,13 @@ class Peer:
             raise BadOffer(f"The offer cannot be used: {error}.") from None
         self._first_mid = sections[0].rtp.muxId
         self._remote_ufrag = sections[0].ice.usernameFragment if sections[0].ice else None
-        answer_sdp = transform_answer(self._pc.localDescription.sdp)
-        red = redundancy(offer_sdp) if self._settings.audio_redundancy else None
-        if red is not None:
-            answer_sdp = with_redundancy(answer_sdp, *red)
-        self._open_plane(leg, answer_sdp, video="video" in kinds and not self.video_refused)
+        answer_sdp = finished_answer(
+            offer_sdp,
+            self._pc.localDescription.sdp,
+            one_way=self._direction != "sendrecv",
+            redundant=self._settings.audio_redundancy,
+        )
+        self._open_plane(leg, answer_sdp)
         return answer_sdp
 
     async def add_candidates(self, candidates: Sequence[TrickleCandidate]) -> None:
@@ -250,6 +210,7 @@ class Peer:
         """Close the connection; may be called again and at any time."""
         if self._closed is None:
             self._hold_voice()
+            self._leave_voice()
             self._step(PeerState.CLOSED, "The connection is closed.")
             self._closed = asyncio.create_task(self._close())
         await asyncio.shield(self._closed)
@@ -257,7 +218,6 @@ class Peer:
     async def _close(self) -> None:
         if self._stop_beat is not None:
             self._stop_beat()
-        self._voice.stop()
         if self._plane is not None:
             self._plane.goodbye()
         await self._pc.close()
@@ -270,15 +230,15 @@ class Peer:
 
     def _offer_transceivers(self, kinds: list[str]) -> None:
         """Prepare what answers the offer: codecs can be chosen only before the offer is set."""
-        if kinds.count("audio") != 1:
-            raise UnsupportedOffer("The offer must have exactly one audio section.")
-        if kinds.count("video") > 1:
-            raise UnsupportedOffer("The offer must not have more than one video section.")
-        audio = self._pc.addTransceiver("audio", direction="sendrecv")
-        _prefer(audio, "audio", ("audio/opus",))
+        if not 1 <= kinds.count("audio") + kinds.count("video") <= len({"audio", "video"} & set(kinds)):
+            raise UnsupportedOffer("The offer must have one audio section, one video section, or one of each.")
+        if "audio" in kinds:
+            _prefer(self._pc.addTransceiver("audio", direction=self._direction), "audio", ("audio/opus",))
         if "video" in kinds:
-            self.video_refused = not self._settings.video
-            video = self._pc.addTransceiver("video", direction="inactive" if self.video_refused else "recvonly")
+            # The gateway has no pictures to send: a player that offers to receive some gets none.
+            self.video_refused = not self._settings.video and self._direction != "sendonly"
+            receives = self._direction != "sendonly" and not self.video_refused
+            video = self._pc.addTransceiver("video", direction="recvonly" if receives else "inactive")
             _prefer(video, "video", ("video/VP8", "video/H264", "video/rtx"))
 
     def _join_port(self) -> IceLeg:
@@ -299,10 +259,13 @@ class Peer:
         leg = IceLeg(self._pc, self._worker.udp.join, valid, received)
         return leg
 
-    def _open_plane(self, leg: IceLeg, answer_sdp: str, *, video: bool) -> None:
+    def _open_plane(self, leg: IceLeg, answer_sdp: str) -> None:
         sink = self._sink
-        audio = AudioUplink(sink.peer_audio, sink.peer_audio_paused, sink.peer_level)
-        if video:
+        directions = {one.kind: one.currentDirection for one in self._pc.getTransceivers()}
+        audio: AudioUplink | None = None
+        if directions.get("audio") in ("sendrecv", "recvonly"):
+            audio = AudioUplink(sink.peer_audio, sink.peer_audio_paused, sink.peer_level)
+        if directions.get("video") == "recvonly":
             self._video = VideoUplink(
                 self._settings,
                 self._worker.jpeg,
@@ -311,8 +274,11 @@ class Peer:
                 sink.peer_picture_refused,
                 self._frame_ids,
             )
+        if directions.get("audio") in ("sendrecv", "sendonly"):
+            self._ear = VoiceStream(self._send_voice)
+        on_voice_loss = self._ear.reported_loss if self._ear is not None else None
         formats, ssrc = formats_of(answer_sdp), ssrc_of(self._pc, 0)
-        self._plane = Plane(leg, formats, ssrc, audio, self._video, self._intake, self._voice.reported_loss)
+        self._plane = Plane(leg, formats, ssrc, audio, self._video, self._intake, on_voice_loss)
 
     # The voice
 
@@ -320,13 +286,20 @@ class Peer:
         assert self._plane is not None
         self._plane.send_voice(payload, rtp_time, begins)
 
-    def _beat(self, now_s: float, missed: int) -> None:
+    def _beat(self, now_s: float, _missed: int) -> None:
         assert self._plane is not None
         self._plane.tick(now_s)
         if (verdict := self._intake.look(now_s)) is not None:
             self._sink.peer_intake(verdict)
-        if not self._held:
-            self._voice.tick(missed)
+
+    def _join_voice(self) -> None:
+        if self._ear is not None:
+            self._voice.join(self._ear, publishes=self._direction != "sendonly")
+            self._voice.release(self._ear)
+
+    def _leave_voice(self) -> None:
+        if self._ear is not None:
+            self._voice.leave(self._ear)
 
     def _hold_voice(self, least_s: float = REWIND_LEAST_S) -> None:
         """Nobody hears it: what was sent into the void is played again when somebody does.
@@ -339,7 +312,8 @@ class Peer:
         if silent_s >= least_s:
             self._held = True
             self._plane.forget_voice()
-            self._playout.rewind((silent_s + self._plane.rtt_s) * 1000)
+            if self._ear is not None:
+                self._voice.hold(self._ear, (silent_s + self._plane.rtt_s) * 1000)
 
     def _release_voice(self, now_s: float) -> None:
         """The browser is heard: the voice goes on as soon as it is known where to."""
@@ -349,7 +323,9 @@ class Peer:
             if self._leg.remote == before and now_s < until_s:
                 return
             self._moving = None
-        self._held = False
+        if self._held:
+            self._held = False
+            self._join_voice()
 
     # The watch
 
@@ -386,6 +362,7 @@ class Peer:
         """Compare what has come with what should have."""
         if self._state is PeerState.CONNECTING:
             self._stop_beat = self._worker.ticker.start(self._beat)
+            self._join_voice()
             self._step(PeerState.CONNECTED, "Media arrives.")
             return
         heard_s = self._heard_s if self._heard_s is not None else now_s
@@ -393,6 +370,7 @@ class Peer:
         silent_s = now_s - heard_s
         if silent_s > max(DETACHED_S, 0.0 if sends_media else SILENT_SUSPECT_S + 1):
             self._hold_voice()
+            self._leave_voice()
             self._step(PeerState.DETACHED, "Your connection was lost; your conversation is kept.")
         elif silent_s > (SUSPECT_S if sends_media else SILENT_SUSPECT_S):
             self._hold_voice()

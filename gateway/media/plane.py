@@ -26,7 +26,7 @@ from gateway.media.bandwidth import LEAST_BPS, Bandwidth
 from gateway.media.reorder import RTT_START_S
 from gateway.media.sender import RtpSender
 from gateway.media.video_uplink import VideoUplink
-from gateway.media.voice import RTP_HZ
+from gateway.media.voice_stream import RTP_HZ
 
 VIDEO_HZ = 90_000  # RTP clock of all video (RFC 3551 §5)
 REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
@@ -71,10 +71,10 @@ class Plane:
         way: Way,
         formats: Formats,
         ssrc: int,
-        audio: AudioUplink,
+        audio: AudioUplink | None,
         video: VideoUplink | None,
         intake: Intake,
-        on_voice_loss: Callable[[float], None],
+        on_voice_loss: Callable[[float], None] | None,
     ) -> None:
         self.stats = PlaneStats()
         self.dropped: Counter[str] = Counter()
@@ -135,8 +135,8 @@ class Plane:
         self.stats.packets += 1
         self.last_rtp_s = now_s
         kind = packet.payload_type
-        if kind in (self._formats.opus, self._formats.red):
-            self._audio_packet(packet, now_s)
+        if kind in (self._formats.opus, self._formats.red) and self._audio is not None:
+            self._audio_packet(self._audio, packet, now_s)
         elif kind in self._formats.video and self._video is not None:
             self._count_video(packet, now_s)
             self._video.push(packet, self._formats.video[kind], now_s)
@@ -148,14 +148,14 @@ class Plane:
         else:
             self.dropped["payload type"] += 1
 
-    def _audio_packet(self, packet: rtp.Packet, now_s: float) -> None:
+    def _audio_packet(self, audio: AudioUplink, packet: rtp.Packet, now_s: float) -> None:
         if self._audio_reception is None or self._audio_reception.ssrc != packet.ssrc:
             self._audio_reception = rtcp.Reception(packet.ssrc, RTP_HZ)
-        self._audio.packets.rtt_s = self.rtt_s
-        source = self._audio.push(packet, now_s, is_red=packet.payload_type == self._formats.red)
+        audio.packets.rtt_s = self.rtt_s
+        source = audio.push(packet, now_s, is_red=packet.payload_type == self._formats.red)
         if source == "received":
             self._audio_reception.add(packet.sequence, packet.timestamp, now_s)
-            self._bandwidth.add(self._audio.packets.newest_lag_s, now_s)
+            self._bandwidth.add(audio.packets.newest_lag_s, now_s)
         if lost := self._lost_audio(now_s):
             self._send_rtcp(lost)
 
@@ -188,13 +188,14 @@ class Plane:
         self._counted = self._sender.packets, self._sender.missed
         percent = min(100.0, max(percent, 100 * missed / sent))
         self.stats.voice_loss_percent += LOSS_SMOOTHING * (percent - self.stats.voice_loss_percent)
-        self._on_voice_loss(self.stats.voice_loss_percent)
+        if self._on_voice_loss is not None:
+            self._on_voice_loss(self.stats.voice_loss_percent)
 
     # Out
 
     def send_voice(self, payload: bytes, rtp_time: int, begins: bool) -> None:
         """One packet of the model's voice."""
-        if self._way.srtp is None:
+        if self._way.srtp is None or self._formats.opus is None:
             return
         before, self._voice_before = self._voice_before, (payload, rtp_time)
         payload_type = self._formats.opus
@@ -229,7 +230,8 @@ class Plane:
 
     def tick(self, now_s: float) -> None:
         """Hand on what is due, and ask for what is missing."""
-        self._audio.tick(now_s)
+        if self._audio is not None:
+            self._audio.tick(now_s)
         feedback = []
         if lost_audio := self._lost_audio(now_s):
             feedback.append(lost_audio)
@@ -252,7 +254,7 @@ class Plane:
 
     def _lost_audio(self, now_s: float) -> bytes | None:
         """A request for what is missing of the microphone; at once, because each millisecond counts."""
-        if self._audio_reception is None or not (lost := self._audio.packets.requests(now_s)):
+        if self._audio is None or self._audio_reception is None or not (lost := self._audio.packets.requests(now_s)):
             return None
         self.stats.nacks_sent += len(lost)
         return rtcp.nack(self._sender.ssrc, self._audio_reception.ssrc, lost)

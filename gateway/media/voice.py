@@ -1,72 +1,104 @@
-"""The model's voice on its way out: from the playout to packets, one every 20 ms.
+"""The model's voice on its way out: from one playout to all who hear it.
 
-Owns the beat's work: take, encode, hand over. It must not know the model's leg, sockets or RTP headers.
-**Invariant: RTP time follows the clock, also through silence, of which only the beginning is sent.**
+Owns when 20 ms of the playout are taken, whom that follows, and whether the model is speaking. It must not know the
+model's leg, codecs, peers or clocks: who calls `beat` every 20 ms is the clock.
+**Invariant: the playhead moves by what the lead hears; where nobody leads it moves by the clock, so that no
+conversation waits for a listener that is not there.**
+
+The lead is the peer that publishes, where it hears: while it is away the voice waits for it, and what it missed is said
+again. A session whose peer only sends (WHIP) is led by the first of its listeners that is reached; when none is, by the
+clock. The others hear what the lead hears, and miss what they miss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from gateway.media.opus import BITRATE_BPS, EXPECTED_LOSS_PERCENT, OpusEncoder
-from gateway.media.playout import CHUNK_MS, RATE_HZ, Playout
+from gateway.media.playout import Playout
 
-RTP_HZ = 48_000  # of Opus, whatever the encoder's rate (RFC 7587 §4.1)
-TICK_RTP = RTP_HZ * CHUNK_MS // 1000
 QUIET_TICKS = 25  # half a second without sound is the end of speaking, not a gap in it
-# An Opus packet of nothing but its TOC (RFC 6716 §3.1: wideband SILK, 20 ms, mono): "nothing is said now". Without it a
-# browser takes the silence for loss, and makes up sound for it; and the loss of the last words would never be noticed.
-SILENCE = b"\x48"
-SILENCE_TICKS = 3  # one of them arrives
-LOSS_MAX_PERCENT = 30  # more redundancy than this leaves too few bits for the words
-LOSSY_PERCENT = 5
-LOSSY_BITRATE_BPS = 40_000  # room for the redundancy
 
-Send = Callable[[bytes, int, bool], None]  # payload, RTP time, whether it begins after a silence
+
+class Ear(Protocol):
+    """Where the voice can be heard."""
+
+    def play(self, pcm: bytes | None, missed: int) -> None:
+        """The next 20 ms, 24 kHz mono s16le, or None for silence, after so many beats that were missed."""
 
 
 class Voice:
-    """Plays one playout to one stream."""
+    """The voice of one session; outlives the peers that play it."""
 
-    def __init__(self, playout: Playout, on_speaking: Callable[[bool], None], send: Send) -> None:
+    def __init__(self, playout: Playout, on_speaking: Callable[[bool], None]) -> None:
+        self.waits = True  # for the publisher; False for one that does not hear
         self._playout = playout
         self._on_speaking = on_speaking
-        self._send = send
-        self._encoder = OpusEncoder(RATE_HZ)
-        self._rtp_time = 0
+        self._publisher: Ear | None = None
+        self._ears: list[Ear] = []  # in the order in which they came
+        self._held: list[Ear] = []  # those that nothing reaches at the moment
         self._speaking = False
-        self._was_silent = True
         self._quiet_ticks = 0
 
-    def tick(self, missed: int = 0) -> None:
-        """20 ms have passed, and so many more that were missed."""
-        self._rtp_time += missed * TICK_RTP
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody is reached."""
+        return any(ear not in self._held for ear in self._ears)
+
+    def join(self, ear: Ear, *, publishes: bool) -> None:
+        """It is reached from now on."""
+        if ear not in self._ears:
+            self._ears.append(ear)
+        if publishes:
+            self._publisher = ear
+
+    def leave(self, ear: Ear) -> None:
+        """It is gone."""
+        if ear in self._ears:
+            self._ears.remove(ear)
+        self.release(ear)
+        if ear is self._publisher:
+            self._publisher = None
+            self._change(False)
+
+    def hold(self, ear: Ear, unheard_ms: float) -> None:
+        """It is not reached, and did not hear the last so many ms: when it leads these are said again, later."""
+        led = ear is self._lead
+        if ear not in self._held:
+            self._held.append(ear)
+        if led and ear is self._lead:
+            self._playout.rewind(unheard_ms)
+
+    def release(self, ear: Ear) -> None:
+        """It is reached again."""
+        if ear in self._held:
+            self._held.remove(ear)
+
+    def beat(self, _now_s: float, missed: int) -> None:
+        """20 ms have passed, and so many beats that were missed."""
+        lead = self._lead
+        waiting = self.waits if lead is None else lead in self._held
+        pcm = None if waiting else self._take()
+        for ear in self._ears:
+            if ear not in self._held:
+                ear.play(pcm, missed)
+
+    @property
+    def _lead(self) -> Ear | None:
+        if self.waits or self._publisher is not None:
+            return self._publisher
+        return next((ear for ear in self._ears if ear not in self._held), next(iter(self._ears), None))
+
+    def _take(self) -> bytes | None:
         pcm = self._playout.take()
-        if pcm is None:
-            self._quiet_ticks += 1
-            if not self._was_silent:
-                self._send(SILENCE, self._rtp_time, False)
-                self._was_silent = self._quiet_ticks >= SILENCE_TICKS
-            if self._playout.complete or self._quiet_ticks >= QUIET_TICKS:
-                self._change(False)
-        else:
+        if pcm is not None:
             self._quiet_ticks = 0
             self._change(True)
-            self._send(self._encoder.encode(pcm), self._rtp_time, self._was_silent)
-            self._was_silent = False
-        self._rtp_time += TICK_RTP
-
-    def reported_loss(self, percent: float) -> None:
-        """The browser tells how much of the voice it does not get."""
-        lossy = percent >= LOSSY_PERCENT
-        self._encoder.tune(
-            bitrate_bps=LOSSY_BITRATE_BPS if lossy else BITRATE_BPS,
-            loss_percent=round(min(LOSS_MAX_PERCENT, max(EXPECTED_LOSS_PERCENT, percent))),
-        )
-
-    def stop(self) -> None:
-        """Nobody listens any more."""
-        self._change(False)
+        else:
+            self._quiet_ticks += 1
+            if self._playout.complete or self._quiet_ticks >= QUIET_TICKS:
+                self._change(False)
+        return pcm
 
     def _change(self, speaking: bool) -> None:
         if speaking != self._speaking:

@@ -36,8 +36,9 @@ class Tone(AudioStreamTrack):
 class Caller:
     """One call: `async with Caller(client) as caller`, which has then an answer and, soon, media.
 
-    `join` is the location of a session to give a new peer instead of starting one; `relay` is the only way to the
-    gateway, when there is one; `token` goes with every request.
+    `join` is the location of a session to give a new peer instead of starting one; `door` is where the offer goes
+    otherwise; `direction` is that of its sound; `relay` is the only way to the gateway, when there is one; `token` goes
+    with every request.
     """
 
     def __init__(
@@ -46,20 +47,27 @@ class Caller:
         *,
         video: bool = False,
         silent: bool = False,
+        direction: str = "sendrecv",
+        door: str = "/v1/sessions",
         join: str | None = None,
         relay: Relay | None = None,
         token: str | None = None,
     ) -> None:
         self._client = client
+        self._door = f"{join}/peer" if join else door
         self._join = join
         self._relay = relay
         self._token = token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.pc.addTrack(AudioStreamTrack() if silent else Tone())
+        if direction == "recvonly":
+            self.pc.addTransceiver("audio", direction=direction)
+        elif direction != "none":
+            self.pc.addTransceiver(AudioStreamTrack() if silent else Tone(), direction=direction)
         if video:
-            self.pc.addTrack(VideoStreamTrack())
+            self.pc.addTransceiver(VideoStreamTrack(), direction="sendonly")
         self.location = ""
+        self.etag: str | None = None
         self.connected = asyncio.Event()
         self.heard = 0
         self._listening: list[asyncio.Task[None]] = []
@@ -77,13 +85,14 @@ class Caller:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         offer = self.pc.localDescription.sdp
         response = await self._client.post(
-            f"{self._join}/peer" if self._join else "/v1/sessions",
+            self._door,
             data=without_candidates(offer) if self._relay else offer,
             headers={"Content-Type": "application/sdp", **self._headers},
         )
         answer = await response.text()
         assert response.status == 201, answer
         self.location = self._join or response.headers["Location"]
+        self.etag = response.headers.get("ETag")
         if self._relay is not None:
             gateway = host_candidate(answer)
             assert gateway is not None
@@ -105,6 +114,11 @@ class Caller:
         await asyncio.gather(*self._listening, return_exceptions=True)
 
     @property
+    def session(self) -> str:
+        """The path of the session, also where its location is that of one connection."""
+        return "/".join(self.location.split("/")[:4])
+
+    @property
     def ufrag(self) -> str:
         """The ICE user name fragment of its offer."""
         found = re.search(r"a=ice-ufrag:(\S+)", self.pc.localDescription.sdp)
@@ -118,7 +132,7 @@ class Caller:
     def events(self) -> aiohttp.client._WSRequestContextManager:
         """The event WebSocket, with the token where a browser can put it."""
         protocols = ("gateway.v1", f"token.{self._token}") if self._token else ()
-        return self._client.ws_connect(self.location + "/events", protocols=protocols)
+        return self._client.ws_connect(self.session + "/events", protocols=protocols)
 
     async def _listen(self, track: AudioStreamTrack) -> None:
         while True:

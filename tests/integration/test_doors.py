@@ -122,7 +122,8 @@ async def test_other_sites_are_kept_out(open_client: Any) -> None:
     with pytest.raises(WSServerHandshakeError):
         await client.ws_connect("/v1/sessions/x/events", headers=evil)
     preflight = await client.options("/v1/sessions", headers={**friend, "Access-Control-Request-Method": "POST"})
-    assert preflight.status == 204
+    assert (preflight.status, preflight.headers["Accept-Post"]) == (200, "application/sdp")
+    assert (await client.options("/healthz", headers={**friend, "Access-Control-Request-Method": "GET"})).status == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == "https://app.example"
     refused = await client.post("/v1/sessions", data=b"x", headers={**SDP, **friend})
     assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (400, "https://app.example")

@@ -24,7 +24,7 @@ LAYERS = (
     ("gateway.registry", "gateway.lan"),
     ("gateway.session",),
     ("gateway.allowance", "gateway.captions", "gateway.sent_frames", "gateway.speech"),
-    ("gateway.latency", "gateway.certificate"),
+    ("gateway.latency", "gateway.listeners", "gateway.certificate"),
     (
         "gateway.media",
         "gateway.live",
@@ -58,6 +58,7 @@ PURE = (
     "gateway.guard.admission",
     "gateway.guard.bucket",
     "gateway.guard.budgets",
+    "gateway.media.voice",
     "gateway.guard.claims",
     "gateway.guard.grant",
     "gateway.guard.operator",

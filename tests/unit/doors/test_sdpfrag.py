@@ -35,6 +35,12 @@ def test_component_0_is_taken_for_1() -> None:
     assert candidate == TrickleCandidate("candidate:1 1 UDP 2015363327 192.0.2.9 40000 typ host", "audio0", 0)
 
 
+def test_brackets_around_an_address_are_taken_off() -> None:
+    """Some write IPv6 as in a URL."""
+    (candidate,) = read("good-bracketed-ipv6").candidates
+    assert candidate.candidate == "candidate:1449661856 1 udp 2122265343 fd00::2 46560 typ host"
+
+
 def test_credentials_alone_are_a_fragment() -> None:
     """Some clients send only these first."""
     assert read("good-credentials-only") == Fragment("EsAw", "P2uYro0UCOQ4zxjKXaWCBui1", ())

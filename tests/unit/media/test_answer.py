@@ -5,10 +5,12 @@ import pytest
 from gateway.media.answer import (
     AUDIO_LEVEL,
     clean_offer,
+    finished_answer,
     formats_of,
     redundancy,
     transform_answer,
     usable_candidate,
+    with_baseline,
     with_redundancy,
 )
 
@@ -115,8 +117,53 @@ def test_what_was_agreed_on_is_read_from_the_answer() -> None:
     formats = formats_of(answer)
     assert (formats.opus, formats.red, formats.level_extension) == (111, 63, 4)
     assert (formats.video, formats.rtx) == ({96: "vp8", 98: "h264"}, {97: 96})
-    with pytest.raises(ValueError, match="no Opus"):
-        formats_of("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=rtpmap:0 PCMU/8000\r\n")
+    assert formats_of("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 98\r\na=rtpmap:98 H264/90000\r\n").opus is None
+
+
+def h264(*formats: tuple[int, str]) -> str:
+    """A video section with these H.264 formats."""
+    lines = [f"a=rtpmap:{number} H264/90000\r\na=fmtp:{number} {parameters}\r\n" for number, parameters in formats]
+    return "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + "".join(lines)
+
+
+def test_a_camera_of_another_profile_is_taken_and_told_its_own() -> None:
+    """Main and high are what IP cameras and x264 send; aiortc sees a baseline, and the answer repeats the offer's."""
+    offer = h264((106, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64000c"))
+    assert "profile-level-id=42e01f" in with_baseline(offer)
+    answered = h264((106, "packetization-mode=1;profile-level-id=42e01f"))
+    assert "profile-level-id=64000c" in finished_answer(offer, answered, one_way=True, redundant=False)
+
+
+@pytest.mark.parametrize(
+    "formats",
+    [
+        [(98, "packetization-mode=1;profile-level-id=42001f"), (100, "packetization-mode=1;profile-level-id=64001f")],
+        [(98, "packetization-mode=1;profile-level-id=6e001f")],
+        [(98, "packetization-mode=0;profile-level-id=64001f")],
+    ],
+    ids=["a baseline is there", "ten bits", "one packet a unit"],
+)
+def test_other_profiles_are_left_alone(formats: list[tuple[int, str]]) -> None:
+    """Where a baseline is offered it is enough; what our decoder or depacketiser does not take stays refused."""
+    assert with_baseline(h264(*formats)) == h264(*formats)
+
+
+def test_one_way_answers_say_that_rtcp_has_no_port_of_its_own() -> None:
+    """`rtcp-mux-only` in each section (RFC 9725 §4.4.1), and only there."""
+    answer = ANSWER.replace("a=mid:0\n", "a=mid:0\na=rtcp-mux\n").replace("a=mid:1\n", "a=mid:1\na=rtcp-mux\n")
+    one_way = finished_answer("v=0\r\n", answer, one_way=True, redundant=False)
+    assert one_way.count("a=rtcp-mux\r\na=rtcp-mux-only\r\n") == 2
+    assert "rtcp-mux-only" not in finished_answer("v=0\r\n", answer, one_way=False, redundant=False)
+
+
+@pytest.mark.parametrize("direction", ["recvonly", "inactive"])
+def test_where_nothing_is_sent_no_stream_is_announced(direction: str) -> None:
+    """RFC 8829 §5.3.1: a section that does not send names no track and no source."""
+    named = "a=msid:stream track\r\na=ssrc:1 cname:x\r\na=ssrc-group:FID 1 2\r\n"
+    section = f"v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\nb=AS:600\r\na={direction}\r\n"
+    assert transform_answer(section + named) == section
+    sends = section.replace(direction, "sendonly") + named
+    assert transform_answer(sends) == sends
 
 
 def test_the_end_of_candidates_is_not_told_to_the_agent() -> None:

@@ -197,6 +197,16 @@ def test_h264_becomes_an_annex_b_stream() -> None:
     assert frames.push(packet(5, b"\x78\x00\xffx", 2), "h264", 0.0) == [], "an aggregate that is cut off"
 
 
+def test_what_is_said_before_a_key_frame_is_part_of_it() -> None:
+    """Remarks of an encoder (SEI) may come first and with the parameter sets; without these nothing is decoded."""
+    sei, sps, idr = b"\x06remark", b"\x67sps", b"\x65idr"
+    aggregate = b"\x78" + struct.pack("!H", len(sei)) + sei + struct.pack("!H", len(sps)) + sps
+    frames = Frames()
+    assert frames.push(packet(1, aggregate, marker=False), "h264", 0.0) == []
+    (frame,) = frames.push(packet(2, idr), "h264", 0.0)
+    assert (frame.is_key, frame.data) == (True, b"\0\0\0\1" + b"\0\0\0\1".join((sei, sps, idr)))
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 65535), st.integers(0, 5), st.binary(max_size=8), st.booleans(), st.integers(1, 2)),

@@ -1,98 +1,172 @@
-"""The model's voice on its way out: one packet a beat, in step with RTP time, nothing in silence."""
-
-import itertools
+"""The model's voice and those who hear it: whom the playhead follows, and that nobody else can stop it."""
 
 import numpy as np
 
-from gateway.media.opus import OpusDecoder
-from gateway.media.playout import CHUNK_MS, RATE_HZ, Playout
-from gateway.media.voice import SILENCE, SILENCE_TICKS, TICK_RTP, Voice
+from gateway.media.playout import BYTES_PER_MS, CHUNK_MS, RATE_HZ, Playout
+from gateway.media.voice import Voice
 
 SECOND = (8000 * np.sin(2 * np.pi * 300 * np.arange(RATE_HZ) / RATE_HZ)).astype("<i2").tobytes()
 INTERRUPTION_MAX_MS = 60
 
 
-class Line:
-    """What one voice has sent and told."""
+class Ear:
+    """What one listener got, beat by beat."""
 
     def __init__(self) -> None:
+        self.beats: list[bytes | None] = []
+
+    def play(self, pcm: bytes | None, missed: int) -> None:
+        """20 ms."""
+        self.beats.append(pcm)
+
+    @property
+    def heard_ms(self) -> int:
+        """How much sound there was."""
+        return sum(pcm is not None for pcm in self.beats) * CHUNK_MS
+
+    @property
+    def sound(self) -> bytes:
+        """All of it."""
+        return b"".join(pcm for pcm in self.beats if pcm is not None)
+
+
+class Room:
+    """A voice that has something to say, and those who are there."""
+
+    def __init__(self, *, waits: bool, seconds: int = 3) -> None:
         self.playout = Playout()
-        self.packets: list[tuple[bytes, int, bool]] = []
         self.told: list[bool] = []
-        self.voice = Voice(self.playout, self.told.append, lambda *packet: self.packets.append(packet))
+        self.voice = Voice(self.playout, self.told.append)
+        self.voice.waits = waits
+        steps = np.arange(1, seconds * 1000 // CHUNK_MS + 1, dtype="<i2")  # each 20 ms are told from the others
+        self.speech = b"".join(int(step).to_bytes(2, "little") * (CHUNK_MS * BYTES_PER_MS // 2) for step in steps)
+        self.playout.push(self.speech)
+        self.playout.end_of_speech()
 
     def beats(self, count: int) -> None:
-        """So many beats of 20 ms."""
+        """So many times 20 ms."""
         for _ in range(count):
-            self.voice.tick()
+            self.voice.beat(0.0, 0)
 
 
-def test_speech_leaves_as_opus_in_step_with_rtp_time() -> None:
-    """One packet of 20 ms a beat, and nothing before speech; the first one is marked."""
-    line = Line()
-    line.beats(5)
-    assert line.packets == []
-    line.playout.push(SECOND)
-    line.beats(10)
-    times = [rtp_time for _, rtp_time, _ in line.packets]
-    assert times[0] == 5 * TICK_RTP
-    assert {after - before for before, after in itertools.pairwise(times)} == {TICK_RTP}
-    assert [begins for *_, begins in line.packets] == [True] + [False] * 9
-    assert line.told == [True]
-    assert len(OpusDecoder(16_000).decode(line.packets[5][0])) == 16_000 * CHUNK_MS // 1000 * 2
+def test_the_publisher_hears_and_everybody_else_hears_the_same() -> None:
+    """Each 20 ms go to all who are there; speaking is told once at its beginning and once at its end."""
+    room, publisher, listener = Room(waits=True, seconds=1), Ear(), Ear()
+    room.voice.join(publisher, publishes=True)
+    room.beats(10)
+    room.voice.join(listener, publishes=False)
+    room.beats(60)
+    assert publisher.sound == room.speech
+    assert listener.beats == publisher.beats[10:]
+    assert room.told == [True, False]
+
+
+def test_the_voice_waits_for_a_publisher_that_hears() -> None:
+    """Before it is there and while it is away nothing is said, whoever else listens; what it missed is said again."""
+    room, publisher, listener = Room(waits=True), Ear(), Ear()
+    room.voice.join(listener, publishes=False)
+    room.beats(50)
+    assert listener.heard_ms == 0
+    room.voice.join(publisher, publishes=True)
+    room.beats(50)
+    room.voice.hold(publisher, 200)
+    room.beats(50)
+    assert (publisher.heard_ms, listener.heard_ms) == (1000, 1000)
+    room.voice.release(publisher)
+    room.beats(200)
+    assert publisher.sound == room.speech[: 1000 * BYTES_PER_MS] + room.speech[800 * BYTES_PER_MS :]
+
+
+def test_a_publisher_that_left_is_waited_for_until_another_comes() -> None:
+    """The voice falls silent in the middle and goes on, to the sample, with the next peer."""
+    room, first, second = Room(waits=True), Ear(), Ear()
+    room.voice.join(first, publishes=True)
+    room.beats(50)
+    room.voice.leave(first)
+    room.beats(50)
+    room.voice.join(second, publishes=True)
+    room.beats(200)
+    assert first.sound + second.sound == room.speech
+    assert room.told == [True, False, True, False]
+
+
+def test_the_peer_before_leaves_without_harm_to_the_next() -> None:
+    """A peer that is replaced is closed after the new one has come."""
+    room, first, second = Room(waits=True), Ear(), Ear()
+    room.voice.join(first, publishes=True)
+    room.voice.join(second, publishes=True)
+    room.voice.leave(first)
+    room.beats(150)
+    assert second.sound == room.speech
+
+
+def test_without_anybody_time_passes() -> None:
+    """A camera that hears nothing and no listener: the answer is over when its time is over."""
+    room = Room(waits=False, seconds=1)
+    room.beats(49)
+    assert room.told == [True]
+    room.beats(30)
+    assert room.playout.complete
+    assert room.told == [True, False]
+    assert not room.voice.is_heard
+
+
+def test_a_listener_that_comes_late_hears_the_rest() -> None:
+    """It is like a loudspeaker that is switched on."""
+    room, listener = Room(waits=False), Ear()
+    room.beats(100)
+    room.voice.join(listener, publishes=False)
+    room.beats(100)
+    assert listener.sound == room.speech[2000 * BYTES_PER_MS :]
+
+
+def test_the_only_listener_is_waited_for_as_a_publisher_is() -> None:
+    """While nothing reaches it the voice stands still, and what it missed is said again."""
+    room, listener = Room(waits=False), Ear()
+    room.voice.join(listener, publishes=False)
+    room.beats(50)
+    room.voice.hold(listener, 200)
+    room.beats(500)
+    assert not room.voice.is_heard
+    room.voice.release(listener)
+    room.beats(200)
+    assert listener.sound == room.speech[: 1000 * BYTES_PER_MS] + room.speech[800 * BYTES_PER_MS :]
+
+
+def test_one_listener_of_two_stops_nobody() -> None:
+    """The other takes the lead and hears everything once; the first misses what it missed."""
+    room, first, second = Room(waits=False), Ear(), Ear()
+    room.voice.join(first, publishes=False)
+    room.voice.join(second, publishes=False)
+    room.beats(50)
+    room.voice.hold(first, 200)
+    room.beats(50)
+    room.voice.release(first)
+    room.beats(200)
+    assert second.sound == room.speech
+    assert first.heard_ms == 2000
+
+
+def test_a_listener_that_is_given_up_is_not_waited_for() -> None:
+    """When the only one has left, time passes again."""
+    room, listener = Room(waits=False), Ear()
+    room.voice.join(listener, publishes=False)
+    room.voice.hold(listener, 0)
+    room.beats(100)
+    assert not room.playout.complete
+    room.voice.leave(listener)
+    room.beats(200)
+    assert room.playout.complete
 
 
 def test_an_interruption_is_silent_within_60_ms() -> None:
-    """What is sent after it, counted in packets, is a fade and nothing more."""
-    line = Line()
-    line.playout.push(SECOND * 3)
-    line.beats(10)
-    line.packets.clear()
-    line.playout.flush()
-    line.beats(30)
-    sounding = [payload for payload, *_ in line.packets if payload != SILENCE]
-    assert len(sounding) * CHUNK_MS <= INTERRUPTION_MAX_MS
-    assert line.told == [True, False]
-
-
-def test_of_silence_only_the_beginning_is_sent() -> None:
-    """When the answer is over, packets that say so follow and then none; the end of speaking is told once."""
-    line = Line()
-    line.playout.push(SECOND[: len(SECOND) // 10])
-    line.playout.end_of_speech()
-    line.beats(40)
-    assert len(line.packets) == 5 + SILENCE_TICKS
-    assert [payload for payload, *_ in line.packets[5:]] == [SILENCE] * SILENCE_TICKS
-    assert line.told == [True, False]
-
-
-def test_the_packet_of_silence_is_opus() -> None:
-    """A decoder takes it for 20 ms in which nothing was sent."""
-    assert len(OpusDecoder(16_000).decode(SILENCE)) == 16_000 * CHUNK_MS // 1000 * 2
-
-
-def test_a_stall_is_skipped_and_not_sent_in_a_burst() -> None:
-    """Beats that were missed move RTP time on; the packet after them is one packet."""
-    line = Line()
-    line.playout.push(SECOND)
-    line.voice.tick()
-    line.voice.tick(missed=7)
-    assert [rtp_time for _, rtp_time, _ in line.packets] == [0, 8 * TICK_RTP]
-
-
-def test_reported_loss_makes_packets_carry_the_one_before() -> None:
-    """Under loss the bitrate grows for redundancy, and shrinks again without."""
-    line = Line()
-    noise = np.random.default_rng(1).normal(0, 6000, RATE_HZ).astype("<i2").tobytes()
-
-    def mean_bytes() -> float:
-        line.packets.clear()
-        line.playout.push(noise)
-        line.beats(40)
-        return float(np.mean([len(payload) for payload, *_ in line.packets[10:]]))
-
-    calm = mean_bytes()
-    line.voice.reported_loss(20)
-    lossy = mean_bytes()
-    line.voice.reported_loss(0)
-    assert lossy > calm * 1.1 > mean_bytes() * 0.99
+    """What is played after it is a fade and nothing more."""
+    room, publisher = Room(waits=True), Ear()
+    room.playout.push(SECOND)
+    room.voice.join(publisher, publishes=True)
+    room.beats(10)
+    publisher.beats.clear()
+    room.playout.flush()
+    room.beats(30)
+    assert publisher.heard_ms <= INTERRUPTION_MAX_MS
+    assert room.told == [True, False]

@@ -1,0 +1,54 @@
+"""The model's voice as the packets of one listener.
+
+Owns encoding, RTP time and how silence is said. It must not know where the voice comes from, who else hears it, sockets
+or RTP headers.
+**Invariant: RTP time follows the clock, also through silence, of which only the beginning is sent.**
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.media.opus import BITRATE_BPS, EXPECTED_LOSS_PERCENT, OpusEncoder
+from gateway.media.playout import CHUNK_MS, RATE_HZ
+
+RTP_HZ = 48_000  # of Opus, whatever the encoder's rate (RFC 7587 §4.1)
+TICK_RTP = RTP_HZ * CHUNK_MS // 1000
+# An Opus packet of nothing but its TOC (RFC 6716 §3.1: wideband SILK, 20 ms, mono): "nothing is said now". Without it a
+# browser takes the silence for loss, and makes up sound for it; and the loss of the last words would never be noticed.
+SILENCE = b"\x48"
+SILENCE_TICKS = 3  # one of them arrives
+LOSS_MAX_PERCENT = 30  # more redundancy than this leaves too few bits for the words
+LOSSY_PERCENT = 5
+LOSSY_BITRATE_BPS = 40_000  # room for the redundancy
+
+Send = Callable[[bytes, int, bool], None]  # payload, RTP time, whether it begins after a silence
+
+
+class VoiceStream:
+    """One stream of Opus; an `Ear` of the voice."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._encoder = OpusEncoder(RATE_HZ)
+        self._rtp_time = 0
+        self._silent_ticks = SILENCE_TICKS
+
+    def play(self, pcm: bytes | None, missed: int) -> None:
+        """The next 20 ms, 24 kHz mono s16le, or None for silence, after so many beats that were missed."""
+        self._rtp_time += missed * TICK_RTP
+        if pcm is not None:
+            self._send(self._encoder.encode(pcm), self._rtp_time, self._silent_ticks >= SILENCE_TICKS)
+            self._silent_ticks = 0
+        elif self._silent_ticks < SILENCE_TICKS:
+            self._send(SILENCE, self._rtp_time, False)
+            self._silent_ticks += 1
+        self._rtp_time += TICK_RTP
+
+    def reported_loss(self, percent: float) -> None:
+        """The browser tells how much of the voice it does not get."""
+        lossy = percent >= LOSSY_PERCENT
+        self._encoder.tune(
+            bitrate_bps=LOSSY_BITRATE_BPS if lossy else BITRATE_BPS,
+            loss_percent=round(min(LOSS_MAX_PERCENT, max(EXPECTED_LOSS_PERCENT, percent))),
+        )

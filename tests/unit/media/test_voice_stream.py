@@ -1,0 +1,78 @@
+"""The model's voice as packets: one a beat, in step with RTP time, nothing in silence."""
+
+import itertools
+
+import numpy as np
+
+from gateway.media.opus import OpusDecoder
+from gateway.media.playout import CHUNK_BYTES, CHUNK_MS, RATE_HZ
+from gateway.media.voice_stream import SILENCE, SILENCE_TICKS, TICK_RTP, VoiceStream
+
+CHUNK = (8000 * np.sin(2 * np.pi * 300 * np.arange(CHUNK_BYTES // 2) / RATE_HZ)).astype("<i2").tobytes()
+
+
+class Line:
+    """What one stream has sent."""
+
+    def __init__(self) -> None:
+        self.packets: list[tuple[bytes, int, bool]] = []
+        self.stream = VoiceStream(lambda *packet: self.packets.append(packet))
+
+    def play(self, pcm: bytes | None, beats: int = 1) -> None:
+        """The same for so many beats of 20 ms."""
+        for _ in range(beats):
+            self.stream.play(pcm, 0)
+
+
+def test_speech_leaves_as_opus_in_step_with_rtp_time() -> None:
+    """One packet of 20 ms a beat, and nothing before speech; the first one is marked."""
+    line = Line()
+    line.play(None, 5)
+    assert line.packets == []
+    line.play(CHUNK, 10)
+    times = [rtp_time for _, rtp_time, _ in line.packets]
+    assert times[0] == 5 * TICK_RTP
+    assert {after - before for before, after in itertools.pairwise(times)} == {TICK_RTP}
+    assert [begins for *_, begins in line.packets] == [True] + [False] * 9
+    assert len(OpusDecoder(16_000).decode(line.packets[5][0])) == 16_000 * CHUNK_MS // 1000 * 2
+
+
+def test_of_silence_only_the_beginning_is_sent() -> None:
+    """When speech is over, packets that say so follow and then none; what comes after it is marked again."""
+    line = Line()
+    line.play(CHUNK, 5)
+    line.play(None, 40)
+    assert [payload for payload, *_ in line.packets[5:]] == [SILENCE] * SILENCE_TICKS
+    line.play(CHUNK)
+    assert line.packets[-1][1:] == (45 * TICK_RTP, True)
+
+
+def test_the_packet_of_silence_is_opus() -> None:
+    """A decoder takes it for 20 ms in which nothing was sent."""
+    assert len(OpusDecoder(16_000).decode(SILENCE)) == 16_000 * CHUNK_MS // 1000 * 2
+
+
+def test_a_stall_is_skipped_and_not_sent_in_a_burst() -> None:
+    """Beats that were missed move RTP time on; the packet after them is one packet."""
+    line = Line()
+    line.play(CHUNK)
+    line.stream.play(CHUNK, 7)
+    assert [rtp_time for _, rtp_time, _ in line.packets] == [0, 8 * TICK_RTP]
+
+
+def test_reported_loss_makes_packets_carry_the_one_before() -> None:
+    """Under loss the bitrate grows for redundancy, and shrinks again without."""
+    line = Line()
+    noise = np.random.default_rng(1).normal(0, 6000, RATE_HZ).astype("<i2").tobytes()
+
+    def mean_bytes() -> float:
+        line.packets.clear()
+        for begin in range(0, 40 * CHUNK_BYTES, CHUNK_BYTES):
+            line.play(noise[begin : begin + CHUNK_BYTES])
+        return float(np.mean([len(payload) for payload, *_ in line.packets[10:]]))
+
+    calm = mean_bytes()
+    line.stream.reported_loss(20)
+    lossy = mean_bytes()
+    line.stream.reported_loss(0)
+    assert lossy > calm * 1.1 > mean_bytes() * 0.99
