@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser interop soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ setup: $(VENV)/.dev  ## Install everything for development into .venv
 run: $(BIN)/gateway  ## Start the gateway; without a key it talks to the built-in simulator
 	$(BIN)/gateway serve
 
-test: check unit integration web browser  ## Everything: style, types, rules, integration, pages, real browser
+test: check unit integration web browser interop  ## Everything: style, types, rules, integration, pages, browser, clients of others
 
 check: lint types imports  ## What needs no running code
 
@@ -49,6 +49,9 @@ web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
 
 browser: $(VENV)/.dev  ## The main job in a real Chromium
 	$(BIN)/pytest tests/browser
+
+interop: $(VENV)/.dev  ## Clients of others: FFmpeg, web clients in Chromium, libwebrtc in Node
+	$(BIN)/pytest tests/interop
 
 soak: $(VENV)/.dev  ## Half an hour of virtual calls with random faults
 	$(BIN)/python -m bench.soak --report docs/soak.md

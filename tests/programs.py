@@ -95,6 +95,23 @@ class Program:
         return self._log.read_text(encoding="utf-8")
 
 
+def npm_ci(directory: Path) -> Path:
+    """The `node_modules` of a directory as its lock file has them, installed when they are missing or older. Where npm
+    is missing: as `require`."""
+    npm = require("npm", "apt-get install nodejs npm")
+    installed, lock = directory / "node_modules/.package-lock.json", directory / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        run = subprocess.run(
+            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+    return installed.parent
+
+
 @contextmanager
 def gateway_and_simulator(directory: Path, recorded: Path, **environment: str) -> Iterator[tuple[Program, Program]]:
     """Both, the gateway talking to the simulator, which records; their logs are in `directory`."""
