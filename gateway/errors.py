@@ -291,7 +291,7 @@ class TooManyCandidates(LimitReached):
 
 
 class TooManyListeners(LimitReached):
-    """The session has as many listeners as it may have."""
+    """A session has as many listeners as it may have."""
 
     code = "too_many_listeners"
     http_status = 503

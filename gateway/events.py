@@ -82,6 +82,11 @@ def frame(frame_id: int, age_ms: int, width: int, height: int, size_bytes: int) 
     return server_message("frame", id=frame_id, age_ms=age_ms, width=width, height=height, bytes=size_bytes)
 
 
+VIDEO_NOT_ALLOWED = server_message(
+    "notice", code="video_not_allowed", text="This call is voice alone: your camera is not taken.", level="info"
+)
+
+
 class Subscription:
     """One reader of an `EventLog`: iterate it; it ends when the log is closed and everything was read."""
 

@@ -106,13 +106,13 @@ class _Gone:
         if state is PeerState.DETACHED:
             self._timer = asyncio.get_running_loop().call_later(GONE_S, self._close)
 
-    def peer_intake(self, verdict: Verdict) -> None:
-        if verdict is Verdict.END:
-            self._close()
-
     def _close(self) -> None:
         assert self.peer is not None
         self._spawn(self.peer.close())
+
+    def peer_intake(self, verdict: Verdict) -> None:
+        if verdict is Verdict.END:
+            self._close()
 
     def peer_audio(self, pcm: bytes) -> None: ...
 
@@ -122,6 +122,6 @@ class _Gone:
 
     def peer_frame(self, frame: Frame) -> None: ...
 
-    def peer_picture_refused(self, width: int, height: int) -> None: ...
-
     def peer_video_wish(self, fps: float) -> None: ...
+
+    def peer_picture_refused(self, width: int, height: int) -> None: ...

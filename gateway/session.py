@@ -113,12 +113,11 @@ class Session:
             end=self.end,
         )
         self._peers = TokenBucket(PEERS_PER_S, PEERS_BURST)
-        self._frame_ids = itertools.count(1)
-        self._unnamed_calls = itertools.count(1)
+        self._frame_ids, self._unnamed_calls = itertools.count(1), itertools.count(1)
         self._frames = SentFrames(self.events.publish)
         self._group = asyncio.TaskGroup()
-        self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self.events)
         self._started, self._ending = asyncio.Event(), asyncio.Event()
+        self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self.events)
         self._grace: asyncio.TimerHandle | None = None
 
     @property
@@ -219,19 +218,13 @@ class Session:
             await peer.close()
             raise
         if peer.video_refused:
-            text = "This call is voice alone: your camera is not taken."
-            self.events.publish(events.server_message("notice", code="video_not_allowed", text=text, level="info"))
+            self.events.publish(events.VIDEO_NOT_ALLOWED)
         previous, self._peer, self.peer_tag = self._peer, peer, peer.tag
         self._voice.waits = peer.hears
         self._group.create_task(self._carry(peer), name=f"{self.label} peer")
         if previous is not None:
             await previous.close()
         return answer_sdp
-
-    async def listen(self, offer_sdp: str) -> tuple[str, str]:
-        """Add a listener: its id and the answer. Raises as `Listeners.add`."""
-        await self.ready()
-        return await self.listeners.add(offer_sdp)
 
     async def ready(self) -> None:
         """Until the session takes legs; raises SessionNotFound when it takes no more."""

@@ -53,6 +53,9 @@ class LimitSettings(BaseModel):
         description="Sessions whose first connection is being made at the same time; one more is answered 503. Each "
         "costs about 20 ms of processor time, for which the calls that run have to wait.",
     )
+    listeners_per_session: int = Field(
+        8, ge=0, description="Listeners (WHEP) of one session at once; one more is answered 503."
+    )
 
     # What a description may hold
     sdp_max_bytes: int = Field(

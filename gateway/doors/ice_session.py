@@ -1,6 +1,6 @@
-"""An ICE session as a resource: its offer, and for WHIP and WHEP its entity tag and the candidates trickled to it.
+"""An ICE session of WHIP or WHEP as a resource: its entity tag, and the candidates that are trickled to it.
 
-Owns the reading of offers, and what RFC 9725 §4.3 asks of both. It must not know sessions or paths.
+Owns what RFC 9725 §4.3 asks of both. It must not know sessions or paths.
 **Invariant: candidates reach the ICE session that they were gathered for, and no other; ICE is not restarted here.**
 """
 
@@ -22,9 +22,10 @@ SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
 
-async def read_offer(request: web.Request, settings: Settings, check: Callable[[bytes, int], str]) -> str:
-    """The offer in a request's body, as one of the checks of `doors.sdp` lets it through."""
-    return check(await read_body(request, SDP, settings.sdp_max_bytes), settings.sdp_max_sections)
+async def read_offer(request: web.Request, settings: Settings, check: Callable[..., str]) -> str:
+    """The offer that a request brings, within the settings' bounds; raises as `read_body` and as the check."""
+    body = await read_body(request, SDP, settings.sdp_max_bytes)
+    return check(body, bytes_max=settings.sdp_max_bytes, sections_max=settings.sdp_max_sections)
 
 
 def created(answer_sdp: str, location: str, servers: Iterable[IceServer]) -> web.Response:

@@ -62,12 +62,12 @@ class Section:
         return [line.removeprefix(f"a={name}:") for line in self.lines if line.startswith(f"a={name}:")]
 
 
-def check_offer(body: bytes, sections_max: int = SECTIONS_MAX) -> str:
+def check_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
     """The offer of a conversation as text: a microphone, perhaps a camera and a data channel.
 
     Raises BadOffer, UnsupportedOffer, PayloadTooLarge or TooManySections with a sentence.
     """
-    session, active = _active(body, KINDS, sections_max)
+    session, active = _active(body, KINDS, bytes_max, sections_max)
     audio, video = _tracks(active)
     if audio is None:
         raise UnsupportedOffer(
@@ -84,12 +84,12 @@ def check_offer(body: bytes, sections_max: int = SECTIONS_MAX) -> str:
     return body.decode()
 
 
-def check_whip_offer(body: bytes, sections_max: int = SECTIONS_MAX) -> str:
+def check_whip_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
     """The offer of a WHIP client (RFC 9725 §4.2, §4.4.2): one stream of a camera, a microphone or both.
 
     Raises as `check_offer`.
     """
-    session, active = _active(body, WHIP_KINDS, sections_max)
+    session, active = _active(body, WHIP_KINDS, bytes_max, sections_max)
     audio, video = _tracks(active)
     for section in active:
         if not section.sends:
@@ -107,9 +107,9 @@ def check_whip_offer(body: bytes, sections_max: int = SECTIONS_MAX) -> str:
     return body.decode()
 
 
-def check_whep_offer(body: bytes, sections_max: int = SECTIONS_MAX) -> str:
+def check_whep_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
     """The offer of a WHEP player, which listens; what it would like to see it does not get. Raises as `check_offer`."""
-    session, active = _active(body, WHIP_KINDS, sections_max)
+    session, active = _active(body, WHIP_KINDS, bytes_max, sections_max)
     audio, _ = _tracks(active)
     if audio is None:
         raise UnsupportedOffer("The offer has no audio section, and there is nothing but a voice to receive.")
@@ -126,8 +126,10 @@ def ice_ufrag(sdp: str) -> str:
     return next(line.removeprefix("a=ice-ufrag:") for line in sdp.splitlines() if line.startswith("a=ice-ufrag:"))
 
 
-def _active(body: bytes, kinds: frozenset[str], sections_max: int) -> tuple[Section, list[Section]]:
+def _active(body: bytes, kinds: frozenset[str], bytes_max: int, sections_max: int) -> tuple[Section, list[Section]]:
     """The session part, and the sections that are not rejected; all of them are of these kinds."""
+    if len(body) > bytes_max:
+        raise PayloadTooLarge(f"The offer has {len(body)} bytes; there may be {bytes_max}.")
     session, sections = _read(body)
     if len(sections) > sections_max:
         raise TooManySections(f"The offer has {len(sections)} media sections; there may be {sections_max}.")

@@ -49,7 +49,7 @@ class SessionDoor:
         """A new session with its first peer."""
         claims = claims_of(request)
         self._registry.check_room(claims)  # before the body is read: a flood is turned away early
-        offer = await self._offer(request)
+        offer = await read_offer(request, self._settings, check_offer)
         session = await self._registry.create(claims)
         try:
             answer = await session.attach(offer)
@@ -61,7 +61,7 @@ class SessionDoor:
     async def reattach(self, request: web.Request) -> web.Response:
         """A new peer for a session that goes on."""
         session = self._session(request)
-        answer = await session.attach(await self._offer(request))
+        answer = await session.attach(await read_offer(request, self._settings, check_offer))
         return self._answer(session, answer)
 
     async def trickle(self, request: web.Request) -> web.Response:
@@ -94,9 +94,6 @@ class SessionDoor:
     async def describe_session(self, request: web.Request) -> web.Response:
         """What can be patched."""
         return web.Response(headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
-
-    async def _offer(self, request: web.Request) -> str:
-        return await read_offer(request, self._settings, check_offer)
 
     def _session(self, request: web.Request) -> Session:
         return self._registry.get(request.match_info["id"], claims_of(request))

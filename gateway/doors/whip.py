@@ -52,10 +52,10 @@ class WhipDoor:
         if not _takes(request.headers.get("Accept", "*/*"), SDP):
             raise NotAcceptable(f"The answer is {SDP}, which the Accept header excludes.")
         name, claims = name_of(request), claims_of(request)
-        if name is None:
+        session = self._registry.named(name, claims) if name is not None else None
+        if session is None:
             self._registry.check_room(claims)  # before the body is read: a flood is turned away early
         offer = await read_offer(request, self._settings, check_whip_offer)
-        session = self._registry.named(name, claims) if name is not None else None
         if session is not None:
             return self._created(session, await session.attach(offer, "recvonly"))
         session = await self._registry.create(claims)

@@ -1,8 +1,7 @@
-"""What a peer tells, and to whom.
+"""What a peer and its owner say to each other: directions, states, candidates, and the `PeerSink`.
 
-Owns the states of a peer, the directions of an answer and the interface of who listens. It must not know how any of it
-comes about.
-**Invariant: whatever a peer has to say is said through `PeerSink`.**
+Owns these words. It must not know peers or sessions.
+**Invariant: whatever else carries a person's voice and pictures can speak to a `PeerSink` as a WebRTC peer does.**
 """
 
 from __future__ import annotations
