@@ -55,7 +55,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[web.Application]:
     tokens = await open_tokens(settings, outgoing)
     simulator: Simulator | None = None
     if settings.effective_upstream == "simulator" and settings.upstream_url is None:
-        simulator = Simulator(script=settings.simulator_script, remember=False)
+        simulator = Simulator(script=settings.simulator_script or (), remember=False)
         await simulator.start()
     servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)), outgoing.resolve)
     media = MediaWorker()

@@ -126,3 +126,24 @@ def test_the_words_count_what_was_heard_and_seen() -> None:
         voice.words_for_text("Hello.", 1, red) == "You wrote: Hello. I saw 1 frame of 512 by 384, mostly red (#c81e28)."
     )
     assert voice.words_for_speech(1.0, 0, None) == "I heard 1.0 seconds of speech and saw no frame."
+
+
+def test_an_echo_in_pieces_is_the_sound_itself() -> None:
+    """Whatever the size of the pieces: one and a half times the samples, the same tone, no seam."""
+    pcm, echo = tone(1.0, frequency_hz=1000.0), voice.Echo()
+    pieces = [
+        echo.feed(pcm[at : at + size]) for at, size in zip(range(0, 32_000, 2 * 333), [2 * 333] * 49, strict=True)
+    ]
+    heard = np.frombuffer(b"".join(pieces), dtype="<i2").astype(float)
+    assert heard.size == 24_000
+    time_s = (np.arange(heard.size) - voice.Upsampler.DELAY_SAMPLES * 1.5) / voice.OUTPUT_HZ
+    expected = 6000 * np.sin(2 * np.pi * 1000 * time_s)
+    assert np.abs(heard - expected)[100:].max() < 60
+
+
+def test_a_tone_has_no_seam() -> None:
+    """Pieces put together are one sine."""
+    generator = voice.Tone()
+    heard = np.frombuffer(b"".join(generator.take(40) for _ in range(25)), dtype="<i2").astype(float)
+    expected = voice.TONE_AMPLITUDE * np.sin(2 * np.pi * voice.TONE_HZ * np.arange(24_000) / voice.OUTPUT_HZ)
+    assert np.abs(heard - expected).max() <= 1
