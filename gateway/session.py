@@ -141,6 +141,16 @@ class Session:
         turns = [turn.as_json() for turn in self._conversation.transcript.turns()]
         return {"turns": turns, "dropped_turns": self._conversation.transcript.dropped_turns}
 
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What the gateway itself sees of the call, as JSON (docs/protocol.md)."""
+        return {
+            "state": self.state.value,
+            "peer": self._peer.figures() if self._peer is not None else None,
+            "voice": self._playout.figures(),
+            "link": self._conversation.figures(),
+        }
+
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
         self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))

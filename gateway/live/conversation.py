@@ -104,6 +104,21 @@ class Conversation:
         """What was said."""
         return self._memory.transcript
 
+    def figures(self) -> dict[str, Any]:
+        """What is known of the link and of what waits for it, as JSON (docs/protocol.md)."""
+        outbox = self._outbox
+        return {
+            "generation": self._generation,
+            "how": self._how,
+            "open": self._opened_s is not None,
+            "failures": self._failures,
+            "waiting_audio_ms": round(outbox.waiting_audio_ms),
+            "waiting_control": outbox.waiting_control,
+            "waiting_frame": outbox.has_frame,
+            "dropped_audio_ms": round(outbox.dropped_audio_ms),
+            "dropped_frames": outbox.dropped_frames,
+        }
+
     async def run(self) -> None:
         """Hold the conversation; returns after `close`, raises UpstreamError when it cannot be held any more."""
         holding = asyncio.create_task(self._hold(), name="links")

@@ -68,6 +68,16 @@ class Outbox:
         """True while a control message waits."""
         return bool(self._control)
 
+    @property
+    def waiting_audio_ms(self) -> float:
+        """Sound that waits."""
+        return sum(_duration_ms(item) for _, item in self._sound)
+
+    @property
+    def waiting_control(self) -> int:
+        """Control messages that wait."""
+        return len(self._control)
+
     def put_control(self, message: str, *, first: bool = False, elsewhere: str | None = None) -> None:
         """Send this before any media; `first`: before other control messages too; `elsewhere` is what it becomes when
         another link is opened before it went."""

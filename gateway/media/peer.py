@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiortc import (
     InvalidStateError,
@@ -151,6 +151,10 @@ class Peer:
     def plane(self) -> Plane | None:
         """Its RTP plane, for figures."""
         return self._plane
+
+    def figures(self) -> dict[str, Any] | None:
+        """What is known of the connection, as JSON (docs/protocol.md); None before there is one."""
+        return None if self._plane is None else {"state": self._state.value, **self._plane.figures()}
 
     async def answer(self, offer_sdp: str) -> str:
         """Take an offer and give the answer; raises BadOffer, UnsupportedOffer and TooManyCandidates."""
