@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 
 from gateway.errors import (
     BudgetSpent,
@@ -77,7 +78,7 @@ class Registry:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def create(self, claims: Claims) -> Session:
+    async def create(self, claims: Claims, make: Callable[..., Session] = Session) -> Session:
         """Start a session; its conversation begins to open at once.
 
         Raises Unauthorized, Forbidden, and what `check_room` raises.
@@ -91,17 +92,17 @@ class Registry:
             raise
         settings = terms(self._settings, claims)
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
-        session = Session(
+        session = make(
             session_id,
             claims,
             self._budget(settings, claims),
             settings,
-            self._upstream,
-            self._media,
-            self._store,
-            self._breaker,
-            self._tools if claims.tools is None else self._tools.only(claims.tools),
-            self._runner,
+            upstream=self._upstream,
+            media=self._media,
+            store=self._store,
+            breaker=self._breaker,
+            tools=self._tools if claims.tools is None else self._tools.only(claims.tools),
+            runner=self._runner,
         )
         session.shed(self._admission.level)
         task = asyncio.create_task(self._hold(session), name=f"{session.label} session")

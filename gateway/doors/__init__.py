@@ -13,6 +13,7 @@ from gateway.doors.limits import address_middleware, subject_middleware
 from gateway.doors.operations import OperationsDoor
 from gateway.doors.problem import problem_middleware
 from gateway.doors.sessions import SessionDoor
+from gateway.doors.testing import DrillDoor
 from gateway.doors.tokens import TokenDoor
 from gateway.guard.tokens import Tokens
 from gateway.registry import Registry
@@ -38,6 +39,7 @@ def build_doors(settings: Settings, registry: Registry, tokens: Tokens | None) -
             *event_door.routes(),
             *OperationsDoor(settings, registry).routes(),
             *TokenDoor(tokens).routes(),
+            *DrillDoor(settings, registry).routes(),
             *pages.routes(),
         ]
     )

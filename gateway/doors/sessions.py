@@ -16,6 +16,7 @@ from gateway.doors.ice_servers import as_links
 from gateway.doors.problem import problem
 from gateway.doors.sdp import check_offer
 from gateway.doors.sdpfrag import FRAGMENT_MAX_BYTES, parse_fragment
+from gateway.doors.testing import create_session
 from gateway.guard.turn_credentials import ice_servers
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
@@ -47,6 +48,7 @@ class SessionDoor:
             web.options(f"{resource}/peer", self.describe_collection),
             web.get(f"{resource}/frame", self.frame),
             web.get(f"{resource}/transcript", self.transcript),
+            web.get(f"{resource}/stats", self.stats),
         ]
 
     async def start(self, request: web.Request) -> web.Response:
@@ -54,7 +56,7 @@ class SessionDoor:
         claims = claims_of(request)
         self._registry.check_room(claims)  # before the body is read: a flood is turned away early
         offer = await self._offer(request)
-        session = await self._registry.create(claims)
+        session = await create_session(self._registry, self._settings, request)
         try:
             answer = await session.attach(offer)
         except BaseException:
@@ -103,6 +105,11 @@ class SessionDoor:
         if "text/plain" in request.headers.get("Accept", ""):
             return web.Response(text=_as_text(record), headers=headers)
         return web.json_response(record, headers=headers)
+
+    async def stats(self, request: web.Request) -> web.Response:
+        """What the gateway itself sees of the call at this moment."""
+        session = self._registry.get(request.match_info["id"])
+        return web.json_response(session.figures, headers={"Cache-Control": "no-store"})
 
     async def describe_collection(self, request: web.Request) -> web.Response:
         """What can be posted."""

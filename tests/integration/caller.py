@@ -37,7 +37,7 @@ class Caller:
     """One call: `async with Caller(client) as caller`, which has then an answer and, soon, media.
 
     `join` is the location of a session to give a new peer instead of starting one; `relay` is the only way to the
-    gateway, when there is one; `token` goes with every request.
+    gateway, when there is one; `token` goes with every request; `query` is what is asked for of a session for tests.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class Caller:
         join: str | None = None,
         relay: Relay | None = None,
         token: str | None = None,
+        query: str = "",
     ) -> None:
         self._client = client
         self._join = join
         self._relay = relay
         self._token = token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._query = query
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.pc.addTrack(AudioStreamTrack() if silent else Tone())
         if video:
@@ -77,7 +79,7 @@ class Caller:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         offer = self.pc.localDescription.sdp
         response = await self._client.post(
-            f"{self._join}/peer" if self._join else "/v1/sessions",
+            f"{self._join}/peer" if self._join else f"/v1/sessions{self._query}",
             data=without_candidates(offer) if self._relay else offer,
             headers={"Content-Type": "application/sdp", **self._headers},
         )
