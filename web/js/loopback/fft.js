@@ -1,0 +1,87 @@
+// Owns the fast Fourier transform. It must not know what is transformed.
+// Invariant: the length is a power of two; what goes in is overwritten by what comes out.
+
+/**
+ * The transform of a complex signal, in place (Cooley and Tukey, radix 2).
+ * @param {Float64Array} real
+ * @param {Float64Array} imaginary
+ * @param {boolean} [inverse] without the division by the length
+ */
+export function transform(real, imaginary, inverse = false) {
+  const size = real.length;
+  for (let index = 1, mirrored = 0; index < size; index += 1) {
+    let bit = size >> 1;
+    for (; mirrored & bit; bit >>= 1) mirrored ^= bit;
+    mirrored ^= bit;
+    if (index < mirrored) {
+      [real[index], real[mirrored]] = [real[mirrored], real[index]];
+      [imaginary[index], imaginary[mirrored]] = [imaginary[mirrored], imaginary[index]];
+    }
+  }
+  for (let span = 2; span <= size; span <<= 1) {
+    const angle = ((inverse ? 2 : -2) * Math.PI) / span;
+    const half = span >> 1;
+    for (let turn = 0; turn < half; turn += 1) {
+      const [cos, sin] = [Math.cos(angle * turn), Math.sin(angle * turn)];
+      for (let at = turn; at < size; at += span) {
+        const other = at + half;
+        const turnedReal = real[other] * cos - imaginary[other] * sin;
+        const turnedImaginary = real[other] * sin + imaginary[other] * cos;
+        real[other] = real[at] - turnedReal;
+        imaginary[other] = imaginary[at] - turnedImaginary;
+        real[at] += turnedReal;
+        imaginary[at] += turnedImaginary;
+      }
+    }
+  }
+}
+
+/**
+ * How well a pattern fits into a sound at each place, unscaled: `result[i] = sum(sound[i + j] * pattern[j])`.
+ * @param {Float32Array} sound
+ * @param {Float32Array} pattern shorter than the sound
+ * @returns {Float64Array} one value for each place at which the whole pattern fits
+ */
+export function correlate(sound, pattern) {
+  let size = 1;
+  while (size < sound.length + pattern.length) size <<= 1;
+  const real = new Float64Array(size);
+  const imaginary = new Float64Array(size);
+  // Both are real: one transform serves for two, the sound as the real part and the pattern as the imaginary one.
+  real.set(sound);
+  imaginary.set(pattern);
+  transform(real, imaginary);
+  const productReal = new Float64Array(size);
+  const productImaginary = new Float64Array(size);
+  for (let at = 0; at < size; at += 1) {
+    const mirror = (size - at) & (size - 1);
+    const soundReal = (real[at] + real[mirror]) / 2;
+    const soundImaginary = (imaginary[at] - imaginary[mirror]) / 2;
+    const patternReal = (imaginary[at] + imaginary[mirror]) / 2;
+    const patternImaginary = (real[mirror] - real[at]) / 2;
+    productReal[at] = soundReal * patternReal + soundImaginary * patternImaginary;
+    productImaginary[at] = soundImaginary * patternReal - soundReal * patternImaginary;
+  }
+  transform(productReal, productImaginary, true);
+  return productReal.subarray(0, sound.length - pattern.length + 1).map((value) => value / size);
+}
+
+/**
+ * The strongest frequency of a sound.
+ * @param {Float32Array} sound
+ * @param {number} rateHz
+ * @returns {number} Hz, to the nearest bin of the longest power of two that fits
+ */
+export function strongestHz(sound, rateHz) {
+  let size = 1;
+  while (size * 2 <= sound.length) size <<= 1;
+  const real = new Float64Array(size);
+  for (let at = 0; at < size; at += 1) real[at] = sound[at] * (0.5 - 0.5 * Math.cos((2 * Math.PI * at) / size));
+  const imaginary = new Float64Array(size);
+  transform(real, imaginary);
+  let best = 1;
+  for (let bin = 1; bin < size / 2; bin += 1) {
+    if (real[bin] ** 2 + imaginary[bin] ** 2 > real[best] ** 2 + imaginary[best] ** 2) best = bin;
+  }
+  return (best * rateHz) / size;
+}
