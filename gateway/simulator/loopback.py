@@ -1,7 +1,8 @@
 """Connections that understand nothing and are good for measuring: one says back at once what it hears, one hums a tone.
 
 Owns these two ways to answer. It must not know how a connection is set up or ends.
-**Invariant: as much sound goes out as comes in (echo) or as time passes (tone), without a seam.**
+**Invariant: whatever sound comes in goes out again, whole (echo); as much goes out as time passes, without a seam
+(tone).**
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import cached_property
 
 from websockets.exceptions import ConnectionClosed
 
-from gateway.simulator.answer import speech
+from gateway.simulator.answer import content, speech
 from gateway.simulator.connection import Connection
 from gateway.simulator.voice import Echo, Tone
 from gateway.simulator.wire import Json
@@ -27,7 +28,12 @@ class EchoConnection(Connection):
         return Echo()
 
     async def _listen(self, pcm: bytes) -> None:
-        await self._send(speech(self._echo.feed(pcm), self._flavour))
+        sound, is_over = self._echo.feed(pcm)
+        if sound:
+            await self._send(speech(sound, self._flavour))
+        if is_over:
+            await self._send(content(generationComplete=True))
+            await self._send_turn_complete(usage=False)
 
 
 class ToneConnection(Connection):

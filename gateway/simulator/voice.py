@@ -29,6 +29,7 @@ UTTERANCE_MAX_S = 30  # what is longer is said back from its end
 CHIME_HZ = (1046.5, 1568.0)  # C6 and G6: above the pitch of voices, so that it is told from them
 CHIME_TONE_MS = 90
 GAP_MS = 120
+ECHO_HANGOVER_MS = 160  # of silence end a sound
 TONE_HZ = 440.0  # of the test tone; 20 ms are not a whole number of its periods, so a piece too many or too few shows
 TONE_AMPLITUDE = 8000.0  # -12 dBFS
 HUM_HZ = 220.0  # the first note
@@ -234,14 +235,31 @@ def _three_halves(samples: Samples) -> Samples:
 
 
 class Echo:
-    """Says back what it hears while it hears it."""
+    """Says back what it hears while it hears it, and is silent in silence.
+
+    Silence is not said: whoever plays the echo would otherwise keep for ever each delay that ever came in between.
+    """
 
     def __init__(self) -> None:
         self._upsampler = Upsampler()
+        self._before = b""  # the piece before, in which a sound may have begun
+        self._quiet_ms: float | None = None  # since the newest sound; None while nothing is said
 
-    def feed(self, pcm: bytes) -> bytes:
-        """16 kHz mono s16le in, as much sound of 24 kHz out."""
-        return _pcm(self._upsampler.feed(np.frombuffer(pcm, dtype="<i2").astype(np.float32)))
+    def feed(self, pcm: bytes) -> tuple[bytes, bool]:
+        """16 kHz mono s16le in; the sound of 24 kHz to say now, and whether that is the end of it."""
+        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+        piece = _pcm(self._upsampler.feed(samples))
+        before, self._before = self._before, piece
+        if samples.size and float(np.sqrt(np.mean(samples * samples))) > VOICED_RMS:
+            begins, self._quiet_ms = self._quiet_ms is None, 0.0
+            return (before + piece if begins else piece), False
+        if self._quiet_ms is None:
+            return b"", False
+        self._quiet_ms += samples.size * 1000 / INPUT_HZ
+        if self._quiet_ms < ECHO_HANGOVER_MS:
+            return piece, False
+        self._quiet_ms = None
+        return piece, True
 
 
 class Tone:

@@ -19,6 +19,7 @@ LAYERS = (
     ("gateway.__main__",),
     ("gateway.cli",),
     ("gateway.doctor",),
+    ("gateway.qa",),
     ("gateway.app",),
     ("gateway.doors",),
     ("gateway.testing",),

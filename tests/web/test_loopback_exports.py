@@ -28,7 +28,15 @@ REPORT: dict[str, Any] = {
     "settings": {"mode": "simulator", "network": {"name": "train"}},
     "checks": [
         {"id": "a", "title": "A", "verdict": "PASS", "reason": "Fine.", "numbers": {}, "log": [], "duration_s": 1},
-        {"id": "b", "title": ODD, "verdict": "FAIL", "reason": ODD, "numbers": {"ms": 3}, "log": [ODD], "duration_s": 2},
+        {
+            "id": "b",
+            "title": ODD,
+            "verdict": "FAIL",
+            "reason": ODD,
+            "numbers": {"ms": 3},
+            "log": [ODD],
+            "duration_s": 2,
+        },
         {"id": "c", "title": "C", "verdict": "SKIP", "reason": "No.", "numbers": {}, "log": [], "duration_s": 0},
     ],
 }

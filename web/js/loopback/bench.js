@@ -10,9 +10,9 @@ const CONNECT_TIMEOUT_MS = 20_000;
 
 // How much is measured: the numbers of each check, by the length that was chosen.
 export const LENGTHS = {
-  short: { listenS: 2.5, viewS: 4, chirps: 8, questions: 6, bargeIns: 1, ageS: 4, soakS: 12 },
-  usual: { listenS: 3, viewS: 8, chirps: 40, questions: 12, bargeIns: 3, ageS: 10, soakS: 60 },
-  long: { listenS: 5, viewS: 20, chirps: 120, questions: 30, bargeIns: 5, ageS: 30, soakS: 600 },
+  short: { listenS: 2.5, viewS: 4, chirps: 8, ttfabRounds: 1, bargeIns: 1, ageS: 4, soakS: 12 },
+  usual: { listenS: 3, viewS: 8, chirps: 40, ttfabRounds: 2, bargeIns: 3, ageS: 10, soakS: 60 },
+  long: { listenS: 5, viewS: 20, chirps: 120, ttfabRounds: 5, bargeIns: 5, ageS: 30, soakS: 600 },
 };
 
 /** A problem of one check that is told as it is. */

@@ -105,6 +105,11 @@ export class Line {
     return this.#phase === "ended" ? this.#reason || "it was ended" : "";
   }
 
+  /** How many connections there were. */
+  get connections() {
+    return this.#taps.peers.length;
+  }
+
   get isLive() {
     return this.#phase === "live";
   }

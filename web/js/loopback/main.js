@@ -143,6 +143,7 @@ function finish(reports, bench, settings, created, durationS) {
   const counted = `${PASS} passed, ${WARN} warned, ${FAIL} failed, ${SKIP} skipped`;
   page.outcome(`${made.verdict}: ${counted}, in ${Math.round(durationS)} s.`, made.verdict);
   if (earlier) page.compared(compare(made, earlier));
+  window.__compare = (text) => compare(made, parseReport(text));
   window.__exports = { junit: junit(made), markdown: markdown(made), csv: csv(made.ttfab) };
   window.__report = made;
 }

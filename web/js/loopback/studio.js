@@ -14,6 +14,10 @@ export class Voice {
     this.#destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
     /** @type {MediaStreamTrack} */
     this.track = this.#destination.stream.getAudioTracks()[0];
+    // Where nothing plays the browser sends no packets at all, which no microphone does.
+    const silence = new ConstantSourceNode(context, { offset: 0 });
+    silence.connect(this.#destination);
+    silence.start();
   }
 
   /**

@@ -44,7 +44,7 @@ export class Taps {
         if (taps.#offline) return new DeadSocket();
         super(...given);
         taps.#sockets.add(this);
-        this.addEventListener("message", ({ data }) => options.onMessage(JSON.parse(data)));
+        this.addEventListener("message", ({ data }) => taps.#sockets.has(this) && options.onMessage(JSON.parse(data)));
         this.addEventListener("close", () => taps.#sockets.delete(this));
       }
     };
@@ -80,7 +80,15 @@ export class Taps {
   /** Take the network away from requests and sockets, or give it back. */
   setOffline(offline) {
     this.#offline = offline;
-    if (offline) for (const socket of this.#sockets) socket.close();
+    if (!offline) return;
+    for (const socket of this.#sockets) {
+      // A network that is gone sends no close frame: the call is told of an abnormal end, and hears nothing more.
+      const { onclose } = socket;
+      socket.onmessage = socket.onclose = null;
+      this.#sockets.delete(socket);
+      socket.close();
+      onclose?.call(socket, { code: 1006 });
+    }
   }
 
   /** Say something on the event socket. */

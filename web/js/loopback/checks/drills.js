@@ -108,6 +108,7 @@ async function run(drill, bench) {
   const links = line.messages.filter(({ message }) => message.data?.type === "link").map(({ message }) => message.data);
   numbers.how = links.length > 1 ? links.at(-1).how : undefined;
   numbers.links = links.length;
+  numbers.connections = line.connections;
   numbers.kept = await isKept(line, links).catch(() => false);
   return { numbers, details: [linksTable(links), { ...(await transcriptTable(line)) }] };
 }

@@ -5,7 +5,8 @@
 import { chirp, schedule, summary, trips } from "../chirp.js";
 import { round, sureSlope } from "../numbers.js";
 
-const LEAD_S = 1; // until the jitter buffers have found their length
+const LEAD_S = 2; // until the jitter buffers have found their length; they need something to play for that
+const LEADING = [0.2, 0.8, 1.4];
 const TAIL_S = 2;
 
 /** @type {import("../runner.js").Check} */
@@ -20,6 +21,7 @@ export const roundTrip = {
     const line = await bench.line({ mode: "echo", microphone: voice.track });
     const [sound, times] = [chirp(studio.rateHz), schedule(bench.length.chirps)];
     const beginS = studio.nowS + LEAD_S;
+    for (const atS of LEADING) voice.say(sound, beginS - LEAD_S + atS);
     for (const atS of times) voice.say(sound, beginS + atS);
     await bench.wait(LEAD_S + times.at(-1) + TAIL_S);
     const heard = line.ear.heard(beginS);

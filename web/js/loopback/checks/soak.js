@@ -7,6 +7,7 @@ import { fit, mean, round, sureSlope } from "../numbers.js";
 import { DrawnCamera } from "../camera.js";
 
 const CHIRP_EVERY_S = 2;
+const GROWTH_LEAST_S = 30; // what grows in less is a beginning, not a trend
 const GROWING = {
   rtt_ms: ({ rtt_ms: ms }) => ms,
   delay_ms: ({ gateway }) => gateway?.peer?.audio.delay_ms,
@@ -26,6 +27,7 @@ export const soak = {
       camera.show("moving");
       const mode = bench.testModes ? "echo" : "chosen";
       const line = await bench.line({ mode, microphone: voice.track, camera: camera.track });
+      line.ear.close(); // what it keeps would grow
       const sound = chirp(studio.rateHz);
       for (let second = 0; second < length.soakS; second += CHIRP_EVERY_S) {
         voice.say(sound);
@@ -48,7 +50,7 @@ function result(samples, durationS, losses) {
   const losing = points(({ gateway }) => gateway?.peer?.audio.loss_percent).map(([, percent]) => percent);
   const grown = Object.entries(GROWING).map(([name, value]) => {
     const found = points(value);
-    const line = fit(...[0, 1].map((index) => found.map((point) => point[index])));
+    const line = durationS < GROWTH_LEAST_S ? undefined : fit(...[0, 1].map((index) => found.map((point) => point[index])));
     return [`${name}_per_min`, line && round(60 * Math.max(0, sureSlope(line)), 1)];
   });
   const chart = (caption, y, ...series) => ({

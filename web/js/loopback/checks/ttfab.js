@@ -9,6 +9,7 @@ import { DrawnCamera } from "../camera.js";
 
 const ANSWER_TIMEOUT_S = 15;
 const SCENES = ["none", "still", "moving"]; // 0, about 1 and about 3 frames a second
+const QUESTIONS_A_SCENE = 2;
 const FPS_WINDOW_MS = 5_000;
 const SETTLE_S = 3; // after a change of scene, until the frame rate is the new one
 const GUARD_S = 0.1; // the end of the question itself, as an echo, is no answer
@@ -25,11 +26,12 @@ export const ttfab = {
     try {
       const line = await bench.line({ mode: "chosen", microphone: voice.track, camera: camera.track });
       const rows = [];
-      const each = Math.ceil(length.questions / SCENES.length);
-      for (const scene of SCENES) {
+      for (const scene of orderOf(length.ttfabRounds)) {
         camera.show(scene);
         await bench.wait(SETTLE_S);
-        for (let asked = 0; asked < each; asked += 1) rows.push(await answerTo(question, voice, line, bench, scene));
+        for (let asked = 0; asked < QUESTIONS_A_SCENE; asked += 1) {
+          rows.push(await answerTo(question, voice, line, bench, scene));
+        }
       }
       kept.ttfab.push(...rows);
       bench.keepSound(line.ear.all());
@@ -39,6 +41,11 @@ export const ttfab = {
     }
   },
 };
+
+/** Up and down again, so that what gets slower with time alone is not taken for the cost of frames. */
+function orderOf(rounds) {
+  return Array.from({ length: rounds }, (_, round) => (round % 2 ? SCENES.toReversed() : SCENES)).flat();
+}
 
 async function answerTo(question, voice, line, bench, scene) {
   const { studio } = bench;
