@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     testing.add_argument("--checks", default="all", help="ids of the checks to run, comma-separated (all)")
     testing.add_argument("--length", choices=tuple(TIMEOUTS_S), default="usual")
     testing.add_argument("--mode", choices=("simulator", "live"), help="what answers (simulator, where allowed)")
-    testing.add_argument("--network", help="a test network to send calls through, such as train")
+    testing.add_argument("--network", help="a test network, such as train, or its figures: loss_percent=20,delay_ms=30")
     testing.add_argument("--seed", type=int, default=1, help="of the network's chance")
     testing.add_argument("--budgets", type=Path, help="JSON file of limits, as the page saves it")
     testing.add_argument("--against", type=Path, help="an earlier report (JSON) to compare with")

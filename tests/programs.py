@@ -32,26 +32,25 @@ def require(program: str, install: str) -> str:
     return found
 
 
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a program of ours: the machine's own, without anybody's settings."""
+    foreign = ("GATEWAY_", "GEMINI_", "GOOGLE_")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    patience = {f"GATEWAY_{name.upper()}": str(value) for name, value in NEVER_BUSY.items()}
+    return {**own, **patience, **more}
+
+
 class Program:
     """`python -m gateway …` as a process: `with Program([...], ready=r"Open (\\S+)") as program: program.found`."""
 
     def __init__(
-        self, arguments: list[str], ready: str, log: Path, *, module: str = "gateway", **environment: str
+        self, arguments: list[str], ready: str, log: Path, *, module: str = "gateway", **settings: str
     ) -> None:
         self._arguments = arguments
         self._module = module
         self._ready = re.compile(ready)
         self._log = log
-        self._environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("GATEWAY_", "GEMINI_", "GOOGLE_"))
-            },
-            "PYTHONUNBUFFERED": "1",
-            **{f"GATEWAY_{name.upper()}": str(value) for name, value in NEVER_BUSY.items()},
-            **environment,
-        }
+        self._environment = environment(PYTHONUNBUFFERED="1", **settings)
         self.found = ""  # what the group of `ready` matched
         self.returncode: int | None = None
 

@@ -105,7 +105,14 @@ class Plane:
     def figures(self) -> dict[str, Any]:
         """What is known of this connection, as JSON (docs/protocol.md)."""
         stats = self.stats
-        audio = {**self._audio.figures(), "loss_percent": round(stats.microphone_loss_percent, 1)}
+        reception = self._audio_reception
+        audio = {
+            **self._audio.figures(),
+            "packets_expected": reception.expected if reception is not None else 0,
+            "packets_received": reception.received if reception is not None else 0,
+            "jitter_ms": round(reception.jitter_ms, 1) if reception is not None else 0.0,
+            "loss_percent": round(stats.microphone_loss_percent, 1),
+        }
         return {
             "rtt_ms": None if self._way.rtt_s is None else round(self._way.rtt_s * 1000, 1),
             "packets": stats.packets,

@@ -95,9 +95,19 @@ async def _gateway(url: str | None, settings: Settings) -> AsyncIterator[str]:
 
 def _address(base: str, options: QaOptions) -> str:
     asked = {"run": options.checks, "length": options.length, "seed": str(options.seed)}
-    asked |= {name: value for name in ("mode", "network") if (value := getattr(options, name)) is not None}
+    if options.mode is not None:
+        asked["mode"] = options.mode
+    if options.network is not None and "=" in options.network:
+        asked |= {"network": "custom", **dict(_figure(figure) for figure in options.network.split(","))}
+    elif options.network is not None:
+        asked["network"] = options.network
     fragment = f"#token={options.token}" if options.token else ""
     return f"{urljoin(base, 'loopback')}?{urlencode(asked)}{fragment}"
+
+
+def _figure(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip()
 
 
 async def _report(tab: Tab, timeout_s: float) -> Json:

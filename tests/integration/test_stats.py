@@ -53,6 +53,7 @@ async def test_a_microphone_that_is_silent_is_seen_to_be(client: TestClient) -> 
         found = await figures(client, caller, lambda found: shares(found) > 1500)
         assert found["peer"]["audio"]["rms_dbov"] < -80
         assert found["peer"]["audio"]["shares_ms"]["received"] > 1000
+        assert found["peer"]["audio"]["packets_expected"] >= found["peer"]["audio"]["packets_received"] > 50
         assert found["peer"]["video"] is None
 
 

@@ -92,6 +92,7 @@ const BROKEN = [
   ["drill_peer", { recovered_s: undefined }, "FAIL", /no answer came within 30 s/i],
   ["drill_kill_link", { kept: false }, "FAIL", /conversation was lost/],
   ["drill_offline", { ended: "Your connection was gone for too long." }, "FAIL", /the call ended: Your connection/i],
+  ["drill_slow_tool", { function_failed: true }, "FAIL", /function that the model called failed/],
   ["drill_stall", { recovered_s: 25 }, "FAIL", /25 s/],
   ["limits", { answers: [{ what: "a body of no kind", status: 200, expected: [415] }] }, "FAIL", /200, not 415/],
   ["soak", { samples: 1 }, "FAIL", /did not last/],

@@ -24,13 +24,14 @@ export class Bench {
   #check = "";
   #startedMs = 0;
   #log = [];
+  #studio;
 
   /** For the report. */
   kept = { samples: [], ttfab: [], descriptions: [], sounds: [], pictures: [] };
 
   /**
    * @param {object} parts
-   * @param {import("./studio.js").Studio} parts.studio
+   * @param {import("./studio.js").Studio | Error} parts.studio or why there is none
    * @param {object} parts.config `GET /v1/client-config`
    * @param {RTCIceServer[]} parts.iceServers
    * @param {object} parts.settings `{mode, network, custom, seed, length}`
@@ -38,7 +39,7 @@ export class Bench {
    * @param {AbortSignal} parts.signal
    */
   constructor({ studio, config, iceServers, settings, token, signal }) {
-    this.studio = studio;
+    this.#studio = studio;
     this.config = config;
     this.iceServers = iceServers;
     this.settings = settings;
@@ -46,6 +47,12 @@ export class Bench {
     this.signal = signal;
     this.length = LENGTHS[settings.length];
     signal.addEventListener("abort", () => this.#closeLines());
+  }
+
+  /** Throws, where there is none: what needs no sound is checked all the same. */
+  get studio() {
+    if (this.#studio instanceof Error) throw this.#studio;
+    return this.#studio;
   }
 
   /** What the gateway offers for tests; undefined where its operator allows none. */

@@ -94,10 +94,13 @@ async function runChosen() {
   busy(true);
   const [created, beganMs] = [new Date().toISOString(), performance.now()];
   try {
-    await studio.open();
     const settings = settingsOf();
+    const sound = await studio.open().then(
+      () => studio,
+      (problem) => problem,
+    );
     const iceServers = await client.iceServers();
-    const bench = new Bench({ studio, config, iceServers, settings, token, signal: stopping.signal });
+    const bench = new Bench({ studio: sound, config, iceServers, settings, token, signal: stopping.signal });
     let [done, now] = [0, ""];
     const progress = () => page.outcome(`Running ${done + 1} of ${chosen.length}: ${now}`);
     const reports = await run(chosen, bench, budgets, {

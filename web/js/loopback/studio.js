@@ -110,6 +110,7 @@ export class Studio {
 
   /** Inside a tap, or where the browser needs none. Throws when there is no sound to be had. */
   async open() {
+    if (typeof AudioWorkletNode !== "function") throw new Error("Browsers give their sound to secure pages only.");
     this.#context ??= new AudioContext({ latencyHint: "interactive" });
     await Promise.race([this.#context.resume(), rejectionAfter(3_000, "The browser keeps sound back: press Run.")]);
     await this.#context.audioWorklet.addModule(new URL("./recorder-worklet.js", import.meta.url));

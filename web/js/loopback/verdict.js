@@ -194,10 +194,11 @@ const RULES = {
   ),
 };
 
-function drill({ recovered_s: recovered, waited_s: waited, kept, how, ended }) {
+function drill({ recovered_s: recovered, waited_s: waited, kept, how, ended, function_failed: failed }) {
   return {
     findings: [
       ...fail(ended, `the call ended: ${ended}`),
+      ...fail(failed, "the function that the model called failed"),
       ...fail(!ended && recovered === undefined, `no answer came within ${waited} s after it`),
       ...fail(!ended && kept === false, "the conversation was lost: the model's side began anew"),
     ],

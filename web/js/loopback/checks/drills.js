@@ -12,6 +12,7 @@ const OFFLINE_S = 5;
 const TOOL_S = 5;
 const LEFT_S = 5; // of a link after goAway
 const QUIET_S = 0.5;
+const STOPPED = "llm-function-call-stopped";
 
 /**
  * @typedef {object} Drill
@@ -92,7 +93,7 @@ async function run(drill, bench) {
   const voice = studio.voice();
   const line = await bench.line({ mode: "simulator", network: settings.network || "clean", microphone: voice.track });
   await answered(line, bench, MARK);
-  const numbers = { waited_s: RECOVERY_TIMEOUT_S };
+  const numbers = {};
   let fromS;
   try {
     await drill.happen(line, bench);
@@ -104,11 +105,13 @@ async function run(drill, bench) {
     bench.signal.throwIfAborted();
     bench.log(problem.message);
   }
+  numbers.waited_s = RECOVERY_TIMEOUT_S;
   if (line.ended) return { numbers: { ...numbers, ended: line.ended }, details: [] };
   const links = line.messages.filter(({ message }) => message.data?.type === "link").map(({ message }) => message.data);
   numbers.how = links.length > 1 ? links.at(-1).how : undefined;
   numbers.links = links.length;
   numbers.connections = line.connections;
+  numbers.function_failed = line.messages.some(({ message: { type, data } }) => type === STOPPED && data.failed);
   numbers.kept = await isKept(line, links).catch(() => false);
   return { numbers, details: [linksTable(links), { ...(await transcriptTable(line)) }] };
 }

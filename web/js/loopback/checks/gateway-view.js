@@ -35,11 +35,13 @@ function numbersOf(before, after, loudest, camera, seen) {
   const audioMs = Object.keys(after?.audio.shares_ms ?? {}).reduce((sum, how) => sum + soundMs(how), 0);
   const madeUpMs = MADE_UP.reduce((sum, how) => sum + soundMs(how), 0);
   const { audio, video } = after ?? {};
+  const packets = (which) => (audio?.[which] ?? 0) - (before?.audio[which] ?? 0);
+  const [expected, received] = [packets("packets_expected"), packets("packets_received")];
   const dropped = DROPPED.filter((why) => video?.[why]).map((why) => `${video[why]} ${why.replace("_", " ")}`);
   return {
     audio_ms: audioMs,
     rms_dbov: loudest,
-    loss_percent: audio?.loss_percent,
+    loss_percent: expected > 0 ? round((100 * Math.max(0, expected - received)) / expected, 1) : undefined,
     made_up_percent: audioMs ? round((100 * madeUpMs) / audioMs, 1) : undefined,
     gaps_over_200_ms: (audio?.gaps.over_200_ms ?? 0) - (before?.audio.gaps.over_200_ms ?? 0),
     delay_ms: audio?.delay_ms,
