@@ -93,10 +93,10 @@ class Registry:
         settings = terms(self._settings, claims)
         session_id = f"{self.node}-{secrets.token_urlsafe(ID_BYTES)}"
         session = make(
-            session_id,
-            claims,
-            self._budget(settings, claims),
-            settings,
+            session_id=session_id,
+            claims=claims,
+            budget=self._budget(settings, claims),
+            settings=settings,
             upstream=self._upstream,
             media=self._media,
             store=self._store,

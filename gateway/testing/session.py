@@ -26,11 +26,8 @@ from gateway.tools.registry import Tools
 class RiggedSession(Session):
     """A test session."""
 
-    def __init__(
-        self, rig: Rig, *identity: Any, upstream: Upstream, breaker: Breaker, tools: Tools, **parts: Any
-    ) -> None:
+    def __init__(self, rig: Rig, *, upstream: Upstream, breaker: Breaker, tools: Tools, **parts: Any) -> None:
         super().__init__(
-            *identity,
             upstream=rig.upstream or upstream,
             # A quota that a simulator plays must not stop the calls of others.
             breaker=Breaker() if rig.upstream is not None else breaker,

@@ -4,7 +4,7 @@
 // came.
 
 import { Call } from "../call.js";
-import { GatewayClient } from "../gateway-client.js";
+import { GatewayClient } from "../http.js";
 import { WakeLock } from "../wake-lock.js";
 import { Taps } from "./taps.js";
 
@@ -20,7 +20,7 @@ const clock = {
 export class Line {
   #taps;
   #call;
-  #client;
+  #token;
   #studio;
   #onSample;
   #waiting = new Set();
@@ -45,43 +45,32 @@ export class Line {
    * @param {(kind: string, sdp: string) => void} options.onDescription
    * @param {(sample: object) => void} options.onSample once a second
    */
-  constructor({ studio, microphone, camera, query, configuration, onDescription, onSample }) {
+  constructor({ studio, token, onSample, ...tapped }) {
     this.#studio = studio;
     this.#onSample = onSample;
+    this.#token = token;
     /** What is heard of the gateway. */
     this.ear = studio.ear();
-    this.#taps = new Taps({
-      microphone,
-      camera,
-      query,
-      configuration,
-      onDescription,
-      onMessage: (message) => this.#heard(message),
-      onTrack: (track) => track.kind === "audio" && this.ear.listen(track),
-      onSession: (location) => (this.location = location),
-    });
-    this.#client = new GatewayClient({ fetch: this.#taps.fetch });
-    const nothing = () => {};
+    this.#taps = new Taps(tapped);
     this.#call = new Call({
-      client: this.#client,
+      client: new GatewayClient({ fetch: this.#taps.fetch, token }),
       clock,
-      mediaDevices: this.#taps.mediaDevices,
+      browser: this.#taps.browser,
       RTCPeerConnection: this.#taps.RTCPeerConnection,
       MediaStream,
       WebSocket: this.#taps.WebSocket,
+      AudioContext: undefined, // the studio measures; a browser has few of them
+      audio: Object.assign(new Audio(), { muted: true }), // nobody is to hear a test
       wakeLock: new WakeLock({ navigator, document }),
-      pageUrl: window.location.href,
-      view: {
-        state: ({ phase, reason }) => this.#is(phase, reason),
-        captions: nothing,
-        notice: nothing,
-        selfView: nothing,
-        voice: nothing,
-        frame: nothing,
-        note: nothing,
-        session: nothing,
-      },
+      gatewayUrl: window.location.href,
+      functions: {},
     });
+    this.#call.prefer({ camera: tapped.camera !== undefined });
+    const on = (type, listener) => this.#call.addEventListener(type, ({ detail }) => listener(detail));
+    on("state", ({ state }) => this.#is(state));
+    on("session", ({ location }) => (this.location = location));
+    on("voice", ({ track }) => this.ear.listen(track));
+    on("message", ({ message }) => this.#heard(message));
   }
 
   /**
@@ -156,9 +145,9 @@ export class Line {
     });
   }
 
-  /** Say something in writing. */
+  /** Say something in writing; without a network, as soon as there is one. */
   type(text) {
-    this.#taps.send({ label: "rtvi-ai", type: "send-text", id: crypto.randomUUID(), data: { content: text } });
+    this.#call.sendText(text);
   }
 
   /** The gateway's own view. */
@@ -186,13 +175,11 @@ export class Line {
   /** Take the network away from requests and sockets, or give it back. */
   setOffline(offline) {
     this.#taps.setOffline(offline);
-    if (!offline) this.#call.online();
   }
 
   /** The WebRTC connection is gone at once, as when a phone changes its network; the call is told, and gets back. */
   dropPeer() {
-    this.peer.close();
-    this.#call.online();
+    this.#taps.changeNetwork();
   }
 
   close() {
@@ -202,7 +189,7 @@ export class Line {
     for (const waiting of this.#waiting) waiting();
   }
 
-  #is(phase, reason) {
+  #is({ phase, reason }) {
     if (phase === "reconnecting" && this.#phase === "live") this.losses += 1;
     this.#phase = phase;
     this.#reason = reason;
@@ -215,7 +202,9 @@ export class Line {
   }
 
   async #request(path, options = { cache: "no-store" }) {
-    const response = await this.#taps.fetch(this.location + path, options);
+    const allowed = this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
+    const headers = { ...allowed, ...options.headers };
+    const response = await this.#taps.fetch(this.location + path, { ...options, headers });
     if (response.ok) return response;
     const { detail } = await response.json().catch(() => ({}));
     throw new Error(detail ?? `The gateway answered ${path} with status ${response.status}.`);

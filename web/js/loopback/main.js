@@ -2,7 +2,8 @@
 // gives the report away. It must not know what a check does.
 // Invariant: at most one run at a time; when it is over `window.__report` is the report of it, whoever asked for it.
 
-import { GatewayClient } from "../gateway-client.js";
+import { gatewayClient } from "../gateway-client.js";
+import { takeToken } from "../token.js";
 import { Bench, LENGTHS } from "./bench.js";
 import { checks } from "./checks.js";
 import { csv, junit, markdown, wav, zip } from "./exports.js";
@@ -19,8 +20,8 @@ const page = new Page();
 const { elements } = page;
 const studio = new Studio();
 const address = new URLSearchParams(window.location.search);
-const token = new URLSearchParams(window.location.hash.slice(1)).get("token") ?? undefined;
-const client = new GatewayClient({ fetch: (resource, options) => window.fetch(resource, options), token });
+const token = takeToken(window);
+const client = gatewayClient({ token });
 
 let config;
 let ownBudgets;
@@ -58,7 +59,7 @@ function showConfig() {
   }
   if (modes) elements.network.append(element("option", { value: "custom" }, "custom"));
   elements.network.disabled = !modes;
-  elements["no-test-modes"].hidden = Boolean(modes);
+  elements.noTestModes.hidden = Boolean(modes);
   for (const [name, { min, max }] of Object.entries(modes?.custom_network ?? {})) {
     const value = name === "burst" ? "1" : "0";
     const input = element("input", { type: "number", name, min, max, value, step: "any" });
@@ -152,7 +153,7 @@ function finish(reports, bench, settings, created, durationS) {
 }
 
 function busy(isBusy) {
-  for (const name of ["run", "run-chosen", "mode", "network", "length", "seed"]) elements[name].disabled = isBusy;
+  for (const name of ["run", "runChosen", "mode", "network", "length", "seed"]) elements[name].disabled = isBusy;
   elements.network.disabled ||= !config?.test_modes;
   elements.stop.disabled = !isBusy;
   for (const button of elements.exports.querySelectorAll("button")) button.disabled = isBusy || !window.__report?.checks;
@@ -185,12 +186,12 @@ function budgetsFile() {
 
 const stamp = () => window.__report.created.replaceAll(/[:.]/g, "-");
 const EXPORTS = {
-  "export-json": () => page.download(`loopback-${stamp()}.json`, [JSON.stringify(window.__report, null, 2)], "application/json"),
-  "export-junit": () => page.download(`loopback-${stamp()}.xml`, [window.__exports.junit], "application/xml"),
-  "export-markdown": () => page.download(`loopback-${stamp()}.md`, [window.__exports.markdown], "text/markdown"),
-  "export-csv": () => page.download(`loopback-ttfab-${stamp()}.csv`, [window.__exports.csv], "text/csv"),
-  "export-wav": async () => page.download(`loopback-sound-${stamp()}.zip`, [await soundFiles()], "application/zip"),
-  "export-zip": async () => page.download(`loopback-frames-${stamp()}.zip`, [await pictureFiles()], "application/zip"),
+  exportJson: () => page.download(`loopback-${stamp()}.json`, [JSON.stringify(window.__report, null, 2)], "application/json"),
+  exportJunit: () => page.download(`loopback-${stamp()}.xml`, [window.__exports.junit], "application/xml"),
+  exportMarkdown: () => page.download(`loopback-${stamp()}.md`, [window.__exports.markdown], "text/markdown"),
+  exportCsv: () => page.download(`loopback-ttfab-${stamp()}.csv`, [window.__exports.csv], "text/csv"),
+  exportWav: async () => page.download(`loopback-sound-${stamp()}.zip`, [await soundFiles()], "application/zip"),
+  exportZip: async () => page.download(`loopback-frames-${stamp()}.zip`, [await pictureFiles()], "application/zip"),
 };
 
 async function soundFiles() {
@@ -210,22 +211,22 @@ elements.run.addEventListener("click", () => {
   page.choose(checks.map(({ id }) => id));
   runChosen();
 });
-elements["run-chosen"].addEventListener("click", runChosen);
+elements.runChosen.addEventListener("click", runChosen);
 elements.stop.addEventListener("click", () => stopping?.abort(new Error("The run was stopped.")));
 elements.network.addEventListener("change", showCustom);
-elements["budgets-save"].addEventListener("click", () => page.download("loopback-budgets.json", [budgetsFile()], "application/json"));
-elements["budgets-reset"].addEventListener("click", () => {
+elements.budgetsSave.addEventListener("click", () => page.download("loopback-budgets.json", [budgetsFile()], "application/json"));
+elements.budgetsReset.addEventListener("click", () => {
   localStorage.removeItem(BUDGETS_KEY);
   budgets = ownBudgets;
   showBudgets();
 });
-elements["budgets-load"].addEventListener("change", async ({ target }) => {
+elements.budgetsLoad.addEventListener("change", async ({ target }) => {
   if (!target.files[0] || !useBudgets(await target.files[0].text(), "These budgets cannot be used")) return;
   localStorage.setItem(BUDGETS_KEY, budgetsFile());
   showBudgets();
   page.notice("");
 });
-elements["compare-load"].addEventListener("change", async ({ target }) => {
+elements.compareLoad.addEventListener("change", async ({ target }) => {
   if (!target.files[0]) return;
   try {
     earlier = parseReport(await target.files[0].text());

@@ -3,6 +3,7 @@
 // Invariant: text is only ever set as text; a verdict is told by a word and a sign, never by a colour alone; behind
 // every chart there is a table.
 
+import { elementsOf } from "../elements.js";
 import { HEIGHT, marks, WIDTH } from "./chart.js";
 
 const SIGNS = { PASS: "✓", WARN: "!", FAIL: "✕", SKIP: "–", RUNNING: "…" };
@@ -28,9 +29,8 @@ export class Page {
   #urls = [];
 
   constructor() {
-    const named = [...document.querySelectorAll("[id]")].map((one) => [one.id, one]);
     /** @type {Record<string, HTMLElement>} by id */
-    this.elements = Object.fromEntries(named);
+    this.elements = elementsOf(document);
   }
 
   /** @param {import("./runner.js").Check[]} checks */
@@ -166,7 +166,7 @@ export class Page {
         element("td", { "data-head": "Why" }, budget.why),
       );
     });
-    this.elements["budget-rows"].replaceChildren(...rows);
+    this.elements.budgetRows.replaceChildren(...rows);
   }
 
   /** Offer a file to the person. */

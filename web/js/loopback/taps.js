@@ -6,6 +6,7 @@
 /** The browser of one call under test. */
 export class Taps {
   #options;
+  #window = Object.assign(new EventTarget(), { isSecureContext: window.isSecureContext });
   #sockets = new Set();
   #offline = false;
 
@@ -18,10 +19,7 @@ export class Taps {
    * @param {MediaStreamTrack} [options.camera]
    * @param {string} options.query of the request for a session: `?mode=echo`, or empty
    * @param {RTCConfiguration} [options.configuration] instead of what the gateway says
-   * @param {(message: object) => void} options.onMessage each event of the gateway
-   * @param {(track: MediaStreamTrack) => void} options.onTrack what comes from the gateway
    * @param {(kind: "offer" | "answer", sdp: string) => void} options.onDescription
-   * @param {(location: string) => void} options.onSession
    */
   constructor(options) {
     this.#options = options;
@@ -34,7 +32,6 @@ export class Taps {
         this.addEventListener("connectionstatechange", () => {
           if (this.connectionState === "connected") this.connectedMs ??= performance.now();
         });
-        this.addEventListener("track", ({ track }) => options.onTrack(track));
         taps.peers.push(this);
       }
     };
@@ -44,58 +41,61 @@ export class Taps {
         if (taps.#offline) return new DeadSocket();
         super(...given);
         taps.#sockets.add(this);
-        this.addEventListener("message", ({ data }) => taps.#sockets.has(this) && options.onMessage(JSON.parse(data)));
         this.addEventListener("close", () => taps.#sockets.delete(this));
       }
     };
   }
 
+  /** What the call is told of its surroundings. The page itself may be hidden and shown as ever. */
+  get browser() {
+    return { window: this.#window, document, navigator: { mediaDevices: this.#mediaDevices } };
+  }
+
+  /** As `fetch`. */
+  fetch = async (resource, init = {}) => {
+    if (this.#offline) throw new TypeError("The network was taken away for a test.");
+    const { query, onDescription } = this.#options;
+    const url = new URL(resource, window.location.href);
+    const isDescription = init.headers?.["Content-Type"] === "application/sdp";
+    if (isDescription && url.pathname === "/v1/sessions") url.search = query;
+    if (isDescription) onDescription("offer", init.body);
+    const response = await window.fetch(url, init);
+    if (isDescription && response.ok) onDescription("answer", await response.clone().text());
+    return response;
+  };
+
+  /** Take the network away from requests and sockets, or give it back; the call is told, as by a browser. */
+  setOffline(offline) {
+    this.#offline = offline;
+    if (offline) this.#cutSockets();
+    this.#window.dispatchEvent(new Event(offline ? "offline" : "online"));
+  }
+
+  /** As when a phone goes from Wi-Fi to LTE: the connection of the moment is gone at once, and there is another network. */
+  changeNetwork() {
+    this.peers.at(-1).close();
+    this.#window.dispatchEvent(new Event("online"));
+  }
+
   /** As `MediaDevices`: the tracks that were given, and no others. */
-  mediaDevices = Object.assign(new EventTarget(), {
+  #mediaDevices = Object.assign(new EventTarget(), {
     getUserMedia: async ({ audio, video }) => {
       const { microphone, camera } = this.#options;
       if (video && !camera) throw new DOMException("This test has no camera.", "NotFoundError");
       return new MediaStream([...(audio ? [microphone] : []), ...(video ? [camera] : [])]);
     },
     enumerateDevices: async () => [],
-    getSupportedConstraints: () => navigator.mediaDevices?.getSupportedConstraints() ?? {},
   });
 
-  /** As `fetch`. */
-  fetch = async (resource, init = {}) => {
-    if (this.#offline) throw new TypeError("The network was taken away for a test.");
-    const { query, onDescription, onSession } = this.#options;
-    const url = new URL(resource, window.location.href);
-    const isDescription = init.headers?.["Content-Type"] === "application/sdp";
-    if (isDescription && url.pathname === "/v1/sessions") url.search = query;
-    if (isDescription) onDescription("offer", init.body);
-    const response = await window.fetch(url, init);
-    if (isDescription && response.ok) {
-      onDescription("answer", await response.clone().text());
-      onSession(response.headers.get("Location"));
-    }
-    return response;
-  };
-
-  /** Take the network away from requests and sockets, or give it back. */
-  setOffline(offline) {
-    this.#offline = offline;
-    if (!offline) return;
+  /** A network that is gone sends no close frame: the call is told of an abnormal end, and hears nothing more. */
+  #cutSockets() {
     for (const socket of this.#sockets) {
-      // A network that is gone sends no close frame: the call is told of an abnormal end, and hears nothing more.
       const { onclose } = socket;
       socket.onmessage = socket.onclose = null;
       this.#sockets.delete(socket);
       socket.close();
       onclose?.call(socket, { code: 1006 });
     }
-  }
-
-  /** Say something on the event socket. */
-  send(message) {
-    const open = [...this.#sockets].find(({ readyState }) => readyState === WebSocket.OPEN);
-    if (!open) throw new Error("The event socket is not open.");
-    open.send(JSON.stringify(message));
   }
 }
 

@@ -20,7 +20,6 @@ const STOPPED = "llm-function-call-stopped";
  * @property {string} title
  * @property {string} about
  * @property {(line: import("../line.js").Line, bench: object) => Promise<void>} happen returns when time begins to count
- * @property {boolean} [asksLater] the question is asked after it, not during
  * @property {boolean} [isAnswer] what comes by itself is the answer
  */
 
@@ -99,7 +98,7 @@ async function run(drill, bench) {
     await drill.happen(line, bench);
     fromS = studio.nowS;
     bench.log("it has happened");
-    if (!drill.isAnswer) await askOnce(line, bench);
+    if (!drill.isAnswer) line.type("and what did I say before");
     numbers.recovered_s = round(await heardAfter(line, studio, fromS), 2);
   } catch (problem) {
     bench.signal.throwIfAborted();
@@ -123,20 +122,6 @@ async function answered(line, bench, text) {
   await line.message(({ data }) => data?.type === "turn", ANSWER_TIMEOUT_MS, "the answer before the drill", from);
   await line.message(({ type }) => type === "bot-stopped-speaking", ANSWER_TIMEOUT_MS, "the end of that answer", from);
   await bench.wait(QUIET_S);
-}
-
-/** Ask as soon as the event socket is there again. */
-async function askOnce(line, bench) {
-  const ask = () => {
-    try {
-      line.type("and what did I say before");
-      return true;
-    } catch {
-      return undefined;
-    }
-  };
-  await line.until(ask, RECOVERY_TIMEOUT_S * 1000, "the event socket", 50);
-  bench.log("asked");
 }
 
 async function heardAfter(line, studio, fromS) {
