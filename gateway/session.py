@@ -19,6 +19,7 @@ from typing import Any
 from gateway import __version__, events
 from gateway.allowance import Allowance
 from gateway.captions import Captions
+from gateway.declarations import declarations
 from gateway.errors import PeerGone, SessionNotFound, TooManyPeers, UpstreamError
 from gateway.guard.admission import Level
 from gateway.guard.bucket import TokenBucket
@@ -30,7 +31,7 @@ from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
 from gateway.live.conversation import Conversation
-from gateway.live.messages import UNNAMED, Declaration
+from gateway.live.messages import UNNAMED
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
@@ -77,14 +78,13 @@ class Session:
         self._lifecycle = Lifecycle()
         self._playout = Playout()
         self._store = store
-        summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
         self._conversation = Conversation(
             upstream,
             setup_options(settings, declarations(tools)),
             self._on_conversation,
             policy=policy(settings),
             is_quiet=self._is_quiet,
-            summarise=summariser.summarise,
+            summarise=Summariser(upstream, settings.summary_model, settings.summary_timeout_s).summarise,
             breaker=breaker,
         )
         self._calls = Calls(
@@ -138,18 +138,13 @@ class Session:
     @property
     def record(self) -> Record:
         """What of the session can be kept: its transcript."""
-        turns = [turn.as_json() for turn in self._conversation.transcript.turns()]
-        return {"turns": turns, "dropped_turns": self._conversation.transcript.dropped_turns}
+        return self._conversation.transcript.as_json()
 
-    @property
     def figures(self) -> dict[str, Any]:
         """What the gateway itself sees of the call, as JSON (docs/protocol.md)."""
-        return {
-            "state": self.state.value,
-            "peer": self._peer.figures() if self._peer is not None else None,
-            "voice": self._playout.figures(),
-            "link": self._conversation.figures(),
-        }
+        peer = self._peer.figures() if self._peer is not None else None
+        link = self._conversation.figures()
+        return {"state": self.state.value, "peer": peer, "voice": self._playout.figures(), "link": link}
 
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
@@ -402,11 +397,6 @@ class Session:
         await self._save()
         self._lifecycle.step(Trigger.RELEASED)
         self.events.close()
-
-
-def declarations(tools: Tools) -> tuple[Declaration, ...]:
-    """What the model is told of the tools."""
-    return tuple(Declaration(one.name, one.description, one.parameters, one.blocking) for one in tools)
 
 
 class _PeerOfSession:

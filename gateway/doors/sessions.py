@@ -108,7 +108,7 @@ class SessionDoor:
 
     async def stats(self, request: web.Request) -> web.Response:
         """What the gateway itself sees of the call at this moment."""
-        return web.json_response(self._session(request).figures, headers={"Cache-Control": "no-store"})
+        return web.json_response(self._session(request).figures(), headers={"Cache-Control": "no-store"})
 
     async def describe_collection(self, request: web.Request) -> web.Response:
         """What can be posted."""

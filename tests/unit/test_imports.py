@@ -25,7 +25,7 @@ LAYERS = (
     ("gateway.testing",),
     ("gateway.registry", "gateway.lan"),
     ("gateway.session",),
-    ("gateway.allowance", "gateway.captions", "gateway.sent_frames", "gateway.speech"),
+    ("gateway.allowance", "gateway.captions", "gateway.declarations", "gateway.sent_frames", "gateway.speech"),
     ("gateway.latency", "gateway.certificate"),
     (
         "gateway.media",
