@@ -14,7 +14,7 @@ from scipy.io import wavfile
 
 from gateway.qa.run import QaOptions, run_qa
 from gateway.settings import Settings
-from tests.programs import require
+from tests.programs import NEVER_BUSY, require
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs/loopback-report.schema.json").read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ async def qa(directory: Path, *checks: str, options: dict[str, Any] | None = Non
     require("chromium", "apt-get install chromium")
     report = directory / "report.json"
     asked = {"checks": ",".join(checks), "length": "short", "report": report, **(options or {})}
-    code = await run_qa(QaOptions(**asked), Settings(**settings))
+    code = await run_qa(QaOptions(**asked), Settings(**{**NEVER_BUSY, **settings}))
     found = json.loads(report.read_text(encoding="utf-8"))
     check_report(found)
     return Outcome(code, found)

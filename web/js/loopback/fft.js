@@ -14,17 +14,19 @@ export function transform(real, imaginary, inverse = false) {
     for (; mirrored & bit; bit >>= 1) mirrored ^= bit;
     mirrored ^= bit;
     if (index < mirrored) {
-      [real[index], real[mirrored]] = [real[mirrored], real[index]];
-      [imaginary[index], imaginary[mirrored]] = [imaginary[mirrored], imaginary[index]];
+      swap(real, index, mirrored);
+      swap(imaginary, index, mirrored);
     }
   }
+  const [cosines, sines] = circle(size);
   for (let span = 2; span <= size; span <<= 1) {
-    const angle = ((inverse ? 2 : -2) * Math.PI) / span;
-    const half = span >> 1;
-    for (let turn = 0; turn < half; turn += 1) {
-      const [cos, sin] = [Math.cos(angle * turn), Math.sin(angle * turn)];
-      for (let at = turn; at < size; at += span) {
+    const [half, step] = [span >> 1, size / span];
+    for (let begin = 0; begin < size; begin += span) {
+      for (let turn = 0; turn < half; turn += 1) {
+        const at = begin + turn;
         const other = at + half;
+        const cos = cosines[turn * step];
+        const sin = inverse ? sines[turn * step] : -sines[turn * step];
         const turnedReal = real[other] * cos - imaginary[other] * sin;
         const turnedImaginary = real[other] * sin + imaginary[other] * cos;
         real[other] = real[at] - turnedReal;
@@ -34,6 +36,23 @@ export function transform(real, imaginary, inverse = false) {
       }
     }
   }
+}
+
+function swap(values, one, other) {
+  const kept = values[one];
+  values[one] = values[other];
+  values[other] = kept;
+}
+
+let known = [new Float64Array(0), new Float64Array(0)];
+
+/** Cosines and sines of the first half of a circle of so many parts; the last ones are kept. */
+function circle(size) {
+  if (known[0].length !== size >> 1) {
+    const angles = Float64Array.from({ length: size >> 1 }, (_, part) => (2 * Math.PI * part) / size);
+    known = [angles.map(Math.cos), angles.map(Math.sin)];
+  }
+  return known;
 }
 
 /**

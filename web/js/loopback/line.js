@@ -99,6 +99,14 @@ export class Line {
     return this.#taps.peers.length;
   }
 
+  /** Why the gateway looks at no pictures of this call at the moment; undefined while it does. */
+  get cameraRefused() {
+    const facts = this.messages.map(({ message }) => message.data ?? {});
+    if (facts.findLast(({ type }) => type === "limits")?.video !== false) return undefined;
+    const why = facts.findLast(({ type, code }) => type === "notice" && code?.startsWith("video_"))?.text;
+    return why ?? "the gateway takes no pictures of this call.";
+  }
+
   get isLive() {
     return this.#phase === "live";
   }

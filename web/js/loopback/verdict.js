@@ -123,6 +123,10 @@ const RULES = {
         numbers.audio_ms && numbers.rms_dbov <= -90,
         "the gateway hears silence: packets come, and there is nothing in them (a muted microphone)",
       ),
+      ...fail(
+        numbers.has_camera && numbers.camera_refused,
+        `the camera is not looked at: ${numbers.camera_refused}`,
+      ),
       ...fail(numbers.has_camera && !numbers.frames_whole, "no picture has reached the gateway whole"),
       ...fail(
         numbers.frames_whole && !numbers.frames_sampled,
@@ -169,8 +173,9 @@ const RULES = {
     seen: `the model falls silent ${silenceMs} ms after it is spoken over`,
   }),
 
-  frame_age: ({ pictures, read, p50_ms: half, fps }) => ({
+  frame_age: ({ pictures, read, p50_ms: half, fps, camera_refused: refused }) => ({
     findings: [
+      ...fail(refused, `the camera is not looked at: ${refused}`),
       ...fail(!pictures, "no frame has reached the model"),
       ...fail(pictures && !read, "no frame that reached the model can be read: it is black, broken, turned or cut"),
     ],

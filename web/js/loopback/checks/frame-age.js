@@ -34,7 +34,8 @@ export const frameAge = {
         if (frame.id === told.message.data.id) seen.push(await looked(frame, told, bench));
       }
       const told = line.messages.slice(from).filter(({ message }) => isFrame(message)).length;
-      return result(seen, told, bench.length.ageS);
+      const { numbers, details } = result(seen, told, bench.length.ageS);
+      return { numbers: { ...numbers, camera_refused: line.cameraRefused }, details };
     } finally {
       camera.stop();
     }

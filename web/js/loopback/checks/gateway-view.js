@@ -26,7 +26,8 @@ export const gatewayView = {
     }
     const after = await line.view();
     const seen = camera && (await seenBy(line, bench));
-    return { numbers: numbersOf(before.peer, after.peer, loudest, camera, seen), details: detailsOf(after, seen) };
+    const numbers = numbersOf(before.peer, after.peer, loudest, camera, seen);
+    return { numbers: { ...numbers, camera_refused: line.cameraRefused }, details: detailsOf(after, seen) };
   },
 };
 
