@@ -144,9 +144,14 @@ def _lines(report: Json) -> list[str]:
 
 
 def _changes(changes: list[Json], against: Path) -> list[str]:
-    worse = [f"worse    {change['id']}: was {change['was']}" for change in changes if change["change"] == "worse"]
-    better = [f"better   {change['id']}: was {change['was']}" for change in changes if change["change"] == "better"]
-    return ["", f"Against {against}:", *(worse + better or ["no verdict has changed"])]
+    lines = []
+    for change in changes:
+        if change["change"] in ("worse", "better"):
+            lines.append(f"{change['change']:8} {change['id']}: was {change['was']}")
+        for number in change["numbers"]:
+            if "change" in number:
+                lines.append(f"{number['change']:8} {change['id']}.{number['name']}: {number['was']} → {number['is']}")
+    return ["", f"Against {against}:", *(sorted(lines, reverse=True) or ["nothing has changed that matters"])]
 
 
 def _read(path: Path) -> str:

@@ -7,7 +7,8 @@ import { BUDGETS_SCHEMA, compare, parseBudgets, parseReport, redacted, report, S
 const CHECK = { title: "T", reason: "R.", numbers: {}, details: {}, log: [], duration_s: 1 };
 
 function reportOf(...checks) {
-  return report({ checks: checks.map((check) => ({ ...CHECK, ...check })) });
+  const budgets = { "a.ms": { warn: null, fail: 100 }, "a.dbfs": { warn: -40, fail: -60, below: true } };
+  return report({ budgets, checks: checks.map((check) => ({ ...CHECK, ...check })) });
 }
 
 test("a report counts its verdicts and is as bad as its worst check", () => {
@@ -32,12 +33,27 @@ test("what became worse or better since an earlier run is told, with the numbers
   assert.deepEqual(
     compare(now, before).map(({ id, change, numbers }) => [id, change, numbers]),
     [
-      ["a", "worse", [{ name: "ms", was: 10, is: 90 }]],
+      ["a", "worse", [{ name: "ms", was: 10, is: 90, change: "worse" }]],
       ["b", "better", []],
       ["c", "new", []],
       ["d", "same", []],
     ],
   );
+});
+
+test("a number that moved by more than a quarter of its budget is better or worse, whichever way is good", () => {
+  const moved = (from, to) => {
+    const [before, now] = [from, to].map((numbers) => reportOf({ id: "a", verdict: "PASS", numbers }));
+    const [{ change, regressed, numbers }] = compare(now, before);
+    assert.equal(change, "same");
+    return [regressed, ...numbers.map((one) => one.change)];
+  };
+  assert.deepEqual(moved({ ms: 10 }, { ms: 36 }), [true, "worse"]);
+  assert.deepEqual(moved({ ms: 36 }, { ms: 10 }), [false, "better"]);
+  assert.deepEqual(moved({ ms: 10 }, { ms: 30 }), [false, undefined]);
+  assert.deepEqual(moved({ dbfs: -20 }, { dbfs: -35 }), [true, "worse"]);
+  assert.deepEqual(moved({ dbfs: -35 }, { dbfs: -20 }), [false, "better"]);
+  assert.deepEqual(moved({ chirps: 1 }, { chirps: 900 }), [false, undefined]);
 });
 
 test("a file that is no report is refused in words", () => {

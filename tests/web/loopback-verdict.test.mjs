@@ -30,7 +30,7 @@ const GOOD = {
   drill_stall: GOOD_DRILL,
   drill_slow_tool: GOOD_DRILL,
   drill_invalid_argument: GOOD_DRILL,
-  limits: { answers: [{ what: "an offer of 70 kB", status: 413, expected: [413] }] },
+  limits: { answers: [{ what: "an offer of 70 kB", status: 413, expected: [413] }], ends_in_s: 900 },
   soak: { duration_s: 60, samples: 60, loss_percent: 0, rtt_ms_per_min: 0, underruns: 0, lost_calls: 0 },
 };
 
@@ -97,6 +97,8 @@ const BROKEN = [
   ["drill_slow_tool", { function_failed: true }, "FAIL", /function that the model called failed/],
   ["drill_stall", { recovered_s: 25 }, "FAIL", /25 s/],
   ["limits", { answers: [{ what: "a body of no kind", status: 200, expected: [415] }] }, "FAIL", /200, not 415/],
+  ["limits", { ends_in_s: undefined }, "FAIL", /not told its limits/],
+  ["limits", { ends_in_s: 20 }, "WARN", /ends after 20 s/],
   ["soak", { samples: 1 }, "FAIL", /did not last/],
   ["soak", { rtt_ms_per_min: 400 }, "FAIL", /400 ms/],
   ["soak", { lost_calls: 3 }, "FAIL", /call was lost: 3/],

@@ -85,6 +85,13 @@ def test_markdown_keeps_its_table_whole() -> None:
     assert '"ms": 3' in text
 
 
+def test_sounds_are_joined_with_silence_between() -> None:
+    """In their order; nothing of them is lost."""
+    script = "const all = e.joinedSounds([Float32Array.of(1, 1), Float32Array.of(0.5)], 3);"
+    assert json.loads(run(f"{script} console.log(JSON.stringify([...all]))")) == [1, 1, 0, 0, 0, 0.5]
+    assert json.loads(run("console.log(JSON.stringify([...e.joinedSounds([], 3)]))")) == []
+
+
 def test_a_wav_can_be_read() -> None:
     """16 bit mono, what is too loud is bounded."""
     script = "process.stdout.write(e.wav(Float32Array.from([0, 0.5, -0.5, 1, -1, 2, -2]), 48000))"

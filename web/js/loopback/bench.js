@@ -112,7 +112,7 @@ export class Bench {
 
   /** @param {Float32Array} samples that were heard, for the person to listen to */
   keepSound(samples) {
-    this.kept.sounds.push({ name: `${this.#check}.wav`, samples, rateHz: this.studio.rateHz });
+    this.kept.sounds.push({ samples, rateHz: this.studio.rateHz });
   }
 
   /** @param {Blob} picture that the model saw */

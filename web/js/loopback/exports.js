@@ -102,6 +102,23 @@ export function wav(samples, rateHz) {
 }
 
 /**
+ * Sounds one after another, a second of silence between them.
+ * @param {Float32Array[]} sounds
+ * @param {number} rateHz of all of them
+ * @returns {Float32Array}
+ */
+export function joinedSounds(sounds, rateHz) {
+  const sizes = sounds.map((sound) => sound.length + rateHz);
+  const all = new Float32Array(Math.max(0, sizes.reduce((sum, size) => sum + size, 0) - rateHz));
+  let at = 0;
+  sounds.forEach((sound, index) => {
+    all.set(sound, at);
+    at += sizes[index];
+  });
+  return all;
+}
+
+/**
  * An archive of files as they are: pictures do not get smaller.
  * @param {{name: string, data: Uint8Array}[]} files
  * @returns {Uint8Array}

@@ -6,13 +6,14 @@ import { gatewayClient } from "../gateway-client.js";
 import { takeToken } from "../token.js";
 import { Bench, LENGTHS } from "./bench.js";
 import { checks } from "./checks.js";
-import { csv, junit, markdown, wav, zip } from "./exports.js";
+import { csv, joinedSounds, junit, markdown, wav, zip } from "./exports.js";
 import { element, Page } from "./page.js";
 import { BUDGETS_SCHEMA, compare, parseBudgets, parseReport, report } from "./report.js";
 import { run } from "./runner.js";
 import { Studio } from "./studio.js";
 
 const VERSION = "0.1.0"; // of this page; it is served by the gateway whose version stands beside it in the report
+const DEFAULT_RATE_HZ = 48_000; // of a file in which there is nothing
 const BUDGETS_KEY = "loopback-budgets";
 const MODE_WORDS = { simulator: "The built-in simulator", live: "The gateway's own model" };
 
@@ -190,12 +191,13 @@ const EXPORTS = {
   exportJunit: () => page.download(`loopback-${stamp()}.xml`, [window.__exports.junit], "application/xml"),
   exportMarkdown: () => page.download(`loopback-${stamp()}.md`, [window.__exports.markdown], "text/markdown"),
   exportCsv: () => page.download(`loopback-ttfab-${stamp()}.csv`, [window.__exports.csv], "text/csv"),
-  exportWav: async () => page.download(`loopback-sound-${stamp()}.zip`, [await soundFiles()], "application/zip"),
+  exportWav: () => page.download(`loopback-sound-${stamp()}.wav`, [soundFile()], "audio/wav"),
   exportZip: async () => page.download(`loopback-frames-${stamp()}.zip`, [await pictureFiles()], "application/zip"),
 };
 
-async function soundFiles() {
-  return zip(kept.sounds.map(({ name, samples, rateHz }) => ({ name, data: wav(samples, rateHz) })));
+function soundFile() {
+  const rateHz = kept.sounds[0]?.rateHz ?? DEFAULT_RATE_HZ;
+  return wav(joinedSounds(kept.sounds.map(({ samples }) => samples), rateHz), rateHz);
 }
 
 async function pictureFiles() {

@@ -121,11 +121,13 @@ export class Page {
 
   /** @param {ReturnType<import("./report.js").compare>} changes */
   compared(changes) {
-    for (const { id, change, was, numbers } of changes) {
+    for (const { id, change, was, regressed, numbers } of changes) {
       const card = this.#cards.get(id);
-      const moved = numbers.map((one) => `${one.name} ${one.was} → ${one.is}`).join(", ");
+      const moved = numbers
+        .map((one) => `${one.name} ${one.was} → ${one.is}${one.change ? ` (${one.change})` : ""}`)
+        .join(", ");
       const words = { better: `Better: was ${was}.`, worse: `Worse: was ${was}.`, same: "", new: "Not in that run." }[change];
-      card.compared.dataset.change = change;
+      card.compared.dataset.change = regressed ? "worse" : change;
       card.compared.textContent = [words, moved].filter(Boolean).join(" ");
       card.compared.hidden = !card.compared.textContent;
     }

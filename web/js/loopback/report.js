@@ -49,20 +49,31 @@ export function report(parts) {
  * What is different from an earlier run.
  * @param {Report} now
  * @param {Report} before
- * @returns {{id: string, change: "better" | "worse" | "same" | "new", was?: string,
- *   numbers: {name: string, was: number, is: number}[]}[]} for each check of `now`
+ * @returns {{id: string, change: "better" | "worse" | "same" | "new", was?: string, regressed: boolean,
+ *   numbers: {name: string, was: number, is: number, change?: "better" | "worse"}[]}[]} for each check of `now`;
+ *   `regressed` when its verdict, or a number that has a budget, is worse
  */
 export function compare(now, before) {
   const known = new Map(before.checks.map((check) => [check.id, check]));
   return now.checks.map((check) => {
     const earlier = known.get(check.id);
-    if (!earlier) return { id: check.id, change: "new", numbers: [] };
+    if (!earlier) return { id: check.id, change: "new", regressed: false, numbers: [] };
     const numbers = Object.entries(check.numbers)
       .filter(([name, is]) => typeof is === "number" && typeof earlier.numbers[name] === "number")
       .map(([name, is]) => ({ name, was: earlier.numbers[name], is }))
-      .filter(({ was, is }) => was !== is);
-    return { id: check.id, change: changeOf(earlier.verdict, check.verdict), was: earlier.verdict, numbers };
+      .filter(({ was, is }) => was !== is)
+      .map((one) => ({ ...one, change: movedBy(one, now.budgets[`${check.id}.${one.name}`]) }));
+    const change = changeOf(earlier.verdict, check.verdict);
+    const regressed = change === "worse" || numbers.some((one) => one.change === "worse");
+    return { id: check.id, change, was: earlier.verdict, regressed, numbers };
   });
+}
+
+/** Whether a number moved so far that it matters: by more than a quarter of what its budget allows. */
+function movedBy({ was, is }, budget) {
+  const limit = budget?.warn ?? budget?.fail;
+  if (typeof limit !== "number" || Math.abs(is - was) <= Math.abs(limit) / 4) return undefined;
+  return is > was === Boolean(budget.below) ? "better" : "worse";
 }
 
 function changeOf(was, is) {

@@ -18,6 +18,7 @@
 const ORDER = ["SKIP", "PASS", "WARN", "FAIL"];
 const TONE_HZ = 440; // of the gateway's test tone
 const TONE_WITHIN_HZ = 5;
+const CALL_LEAST_S = 60; // the checks of the usual length need calls of a minute
 const DIRECTLY = "directly";
 
 /**
@@ -182,11 +183,15 @@ const RULES = {
     seen: `the model sees ${fps} frames a second, half of them younger than ${half} ms`,
   }),
 
-  limits: ({ answers }) => ({
-    findings: answers.flatMap(({ what, status, expected }) =>
-      fail(!expected.includes(status), `${what} was answered ${status}, not ${expected.join(" or ")}`),
-    ),
-    seen: `${answers.length} requests that ask for too much were refused in words`,
+  limits: ({ answers, ends_in_s: endsInS }) => ({
+    findings: [
+      ...answers.flatMap(({ what, status, expected }) =>
+        fail(!expected.includes(status), `${what} was answered ${status}, not ${expected.join(" or ")}`),
+      ),
+      ...fail(endsInS === undefined, "a call is not told its limits"),
+      ...warn(endsInS < CALL_LEAST_S, `a call ends after ${endsInS} s: shorter than a run of this page may take`),
+    ],
+    seen: `${answers.length} requests that ask for too much were refused in words; a call ends after ${endsInS} s`,
   }),
 
   soak: ({ duration_s: duration, samples }) => ({
