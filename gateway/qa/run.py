@@ -25,6 +25,7 @@ LOOK_S = 0.5
 # How long a run may take, by its length: a run that hangs is a failure too, and continuous integration waits for it.
 TIMEOUTS_S = {"short": 600.0, "usual": 1200.0, "long": 3600.0}
 FAILED = 1
+MOVED = ("worse", "better")
 
 Json = dict[str, Any]
 
@@ -144,14 +145,14 @@ def _lines(report: Json) -> list[str]:
 
 
 def _changes(changes: list[Json], against: Path) -> list[str]:
-    lines = []
-    for change in changes:
-        if change["change"] in ("worse", "better"):
-            lines.append(f"{change['change']:8} {change['id']}: was {change['was']}")
-        for number in change["numbers"]:
-            if "change" in number:
-                lines.append(f"{number['change']:8} {change['id']}.{number['name']}: {number['was']} → {number['is']}")
-    return ["", f"Against {against}:", *(sorted(lines, reverse=True) or ["nothing has changed that matters"])]
+    verdicts = [f"{one['change']:8} {one['id']}: was {one['was']}" for one in changes if one["change"] in MOVED]
+    numbers = [
+        f"{number['change']:8} {one['id']}.{number['name']}: {number['was']} → {number['is']}"
+        for one in changes
+        for number in one["numbers"]
+        if number.get("change") in MOVED
+    ]
+    return ["", f"Against {against}:", *(sorted(verdicts + numbers, reverse=True) or ["nothing has changed that matters"])]
 
 
 def _read(path: Path) -> str:
