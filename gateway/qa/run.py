@@ -152,7 +152,8 @@ def _changes(changes: list[Json], against: Path) -> list[str]:
         for number in one["numbers"]
         if number.get("change") in MOVED
     ]
-    return ["", f"Against {against}:", *(sorted(verdicts + numbers, reverse=True) or ["nothing has changed that matters"])]
+    lines = sorted(verdicts + numbers, reverse=True)  # worse before better
+    return ["", f"Against {against}:", *(lines or ["nothing has changed that matters"])]
 
 
 def _read(path: Path) -> str:
