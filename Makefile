@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test test-qa qa setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
+.PHONY: help run test test-qa screenshots-qa qa setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated ta
 
 test-qa: $(VENV)/.dev  ## Every check of the loopback page, with something real broken; ten minutes
 	$(BIN)/pytest tests/qa
+
+screenshots-qa: $(VENV)/.dev  ## Pictures of every state of the loopback page, for the eye
+	$(BIN)/python -m tests.qa.screenshots
 
 qa: $(BIN)/gateway  ## The loopback page by itself, with a Chromium of this machine
 	$(BIN)/gateway qa

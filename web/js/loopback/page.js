@@ -52,7 +52,7 @@ export class Page {
         element(
           "div",
           { class: "head" },
-          element("label", { class: "choice" }, chosen, element("span", { class: "visually-hidden" }, `Choose ${title}`)),
+          element("label", { class: "choice" }, chosen, element("span", { class: "unseen" }, `Choose ${title}`)),
           element("h3", {}, title),
           card.badge,
         ),
