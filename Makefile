@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test check lint types types-js imports unit integration web browser pages screenshots interop soak bench-faults bench-tools bench-start bench-network bench-calls bench-chaos audit secrets turn-audit test-deploy docs format constraints clean
+.PHONY: help setup run test check lint types types-js imports test-qa screenshots-qa qa unit integration web browser pages screenshots interop soak bench-faults bench-tools bench-start bench-network bench-calls bench-chaos audit secrets turn-audit test-deploy docs format constraints clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,15 @@ types-js:  ## The types of the pages' modules, by a TypeScript that npx fetches
 
 imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated tables
 	$(BIN)/pytest tests/unit/test_imports.py tests/unit/test_docs.py
+
+test-qa: $(VENV)/.dev  ## Every check of the loopback page, with something real broken; ten minutes
+	$(BIN)/pytest tests/qa
+
+screenshots-qa: $(VENV)/.dev  ## Pictures of every state of the loopback page, for the eye
+	$(BIN)/python -m tests.qa.screenshots
+
+qa: $(BIN)/gateway  ## The loopback page by itself, with a Chromium of this machine
+	$(BIN)/gateway qa
 
 unit: $(VENV)/.dev  ## The pure rules
 	$(BIN)/pytest tests/unit tests/measure

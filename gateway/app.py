@@ -73,7 +73,7 @@ async def open_gateway(settings: Settings, node_socket: str = "") -> AsyncIterat
     tokens = await open_tokens(settings, outgoing)
     simulator: Simulator | None = None
     if settings.effective_upstream == "simulator" and settings.upstream_url is None:
-        simulator = Simulator(script=settings.simulator_script, remember=False)
+        simulator = Simulator(script=settings.simulator_script or (), remember=False)
         await simulator.start()
     servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)), outgoing.resolve)
     media = MediaWorker()

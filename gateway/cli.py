@@ -1,4 +1,4 @@
-"""The command line: `gateway serve`, `gateway token`, `gateway simulate`, `gateway doctor`.
+"""The command line: `gateway serve`, `gateway token`, `gateway simulate`, `gateway qa`, `gateway doctor`.
 
 Owns arguments, exit codes and signals. It must not know how anything works.
 **Invariant: a mistake of the operator ends with one sentence and exit code 2, a signal with exit code 0; neither with a
@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from gateway.findings import Finding
 from gateway.guard.grant import parse_request
 from gateway.guard.tokens import tokens_of
 from gateway.lan import invitation, on_lan
+from gateway.qa.run import TIMEOUTS_S, QaOptions, run_qa
 from gateway.settings import Settings
 from gateway.settings_check import check_keys, check_start
 from gateway.settings_sources import load_settings, unknown_variables
@@ -81,6 +83,24 @@ def _parser() -> argparse.ArgumentParser:
     simulating.add_argument("--script", type=Path, help="TOML file of faults (docs/simulator.md)")
     simulating.add_argument("--record", type=Path, help="directory for what each connection heard and saw")
     simulating.set_defaults(run=_simulate)
+
+    testing = commands.add_parser("qa", help="run the loopback page without a person (docs/qa.md)")
+    testing.add_argument("--url", help="address of a running gateway; else one is started for the test")
+    testing.add_argument("--token", help="what lets the page in, where the gateway wants one")
+    testing.add_argument("--checks", default="all", help="ids of the checks to run, comma-separated (all)")
+    testing.add_argument("--length", choices=tuple(TIMEOUTS_S), default="usual")
+    testing.add_argument("--mode", choices=("simulator", "live"), help="what answers (simulator, where allowed)")
+    testing.add_argument("--network", help="a test network, such as train, or its figures: loss_percent=20,delay_ms=30")
+    testing.add_argument("--seed", type=int, default=1, help="of the network's chance")
+    testing.add_argument("--budgets", type=Path, help="JSON file of limits, as the page saves it")
+    testing.add_argument("--against", type=Path, help="an earlier report (JSON) to compare with")
+    testing.add_argument("--report", type=Path, help="write the report as JSON")
+    testing.add_argument("--junit", type=Path, help="write the verdicts as JUnit XML")
+    testing.add_argument("--markdown", type=Path, help="write a summary for a ticket")
+    testing.add_argument("--chromium", type=Path, help="the browser to use; else one is looked for")
+    testing.add_argument("--real-devices", action="store_true", help="this machine's microphone and camera")
+    testing.add_argument("--config", type=Path, help="TOML file of settings for the gateway that is started")
+    testing.set_defaults(run=_qa)
 
     doctoring = commands.add_parser("doctor", help="check the machine and the settings")
     doctoring.add_argument("--config", type=Path, help="TOML file of settings (else GATEWAY_CONFIG)")
@@ -150,6 +170,13 @@ def _simulate(options: argparse.Namespace) -> int:
     configure_logging("INFO")
     simulated = SimulatorOptions(options.host, options.port, options.flavour, options.script, options.record)
     return _until_signalled(lambda stop, _: run_simulator(simulated, stop))
+
+
+def _qa(options: argparse.Namespace) -> int:
+    configure_logging("WARNING")
+    names = {field.name for field in fields(QaOptions)}
+    asked = QaOptions(**{name: value for name, value in vars(options).items() if name in names})
+    return asyncio.run(run_qa(asked, _load(options)))
 
 
 def _doctor(options: argparse.Namespace) -> int:

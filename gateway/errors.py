@@ -24,6 +24,8 @@
     │   ├── ListenerNotFound   404  the session is there, that listener is not
     │   ├── PeerGone           409  the session is there, its WebRTC leg is not
     │   ├── KeysUnavailable    503  the keys to check tokens with cannot be had
+    │   ├── TestModesOff       403  the operator allows no test modes
+    │   ├── DrillImpossible    409  the session has not what a drill would break
     │   ├── BudgetSpent        403  what a token may use is used up
     │   ├── NodeSilent         503  the node that has the session does not answer; come back soon
     │   └── LimitReached       come back later
@@ -247,6 +249,20 @@ class PeerGone(ClientError):
     """The session has no WebRTC leg at the moment."""
 
     code = "peer_gone"
+    http_status = 409
+
+
+class TestModesOff(ClientError):
+    """Something was asked for that exists for tests only."""
+
+    code = "test_modes_off"
+    http_status = 403
+
+
+class DrillImpossible(ClientError):
+    """The session has not what this drill would break."""
+
+    code = "drill_impossible"
     http_status = 409
 
 

@@ -87,7 +87,7 @@ class Registry:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def create(self, claims: Claims) -> Session:
+    async def create(self, claims: Claims, make: Callable[..., Session] = Session) -> Session:
         """Start a session; its conversation begins to open at once.
 
         Raises Unauthorized, Forbidden, StoreUnavailable, and what `check_room` raises.
@@ -101,7 +101,7 @@ class Registry:
         except GatewayError:
             await self._give_back(claims)
             raise
-        return self._start(ownership, Kept(claims, started_at=time.time()))
+        return self._start(ownership, Kept(claims, started_at=time.time()), make)
 
     async def take_over(self, session_id: str, gone: str = "") -> None:
         """Go on with a session that another process had, which let go of it or is dead (`gone` is known to be).
@@ -121,7 +121,7 @@ class Registry:
             metrics.SESSIONS_TAKEN_OVER.inc()
             self._start(ownership, kept)
 
-    def _start(self, ownership: Ownership, kept: Kept) -> Session:
+    def _start(self, ownership: Ownership, kept: Kept, make: Callable[..., Session] = Session) -> Session:
         session_id, claims = ownership.session_id, kept.claims
         settings = terms(self._settings, claims)
         left_s = max(TAKEN_OVER_LEAST_S, settings.session_max_s - (time.time() - kept.started_at))
@@ -129,17 +129,17 @@ class Registry:
         budget = self._budget(settings, claims)
         budget.has_spent(kept.spent_tokens, kept.spent_frames)
         keeper = Keeper(self._store, ownership, settings.detach_grace_s)
-        session = Session(
-            session_id,
-            kept,
-            budget,
-            settings,
-            self._upstream,
-            self._media,
-            keeper,
-            self._breaker,
-            self._tools if claims.tools is None else self._tools.only(claims.tools),
-            self._runner,
+        session = make(
+            session_id=session_id,
+            kept=kept,
+            budget=budget,
+            settings=settings,
+            upstream=self._upstream,
+            media=self._media,
+            keeper=keeper,
+            breaker=self._breaker,
+            tools=self._tools if claims.tools is None else self._tools.only(claims.tools),
+            runner=self._runner,
         )
         session.shed(self._admission.level)
         logs.SESSION.set(session.label)  # in this request, and in all that comes of it

@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from gateway import __version__, events
 from gateway.allowance import Allowance
 from gateway.captions import Captions
+from gateway.declarations import declarations
 from gateway.errors import PeerGone, SessionNotFound, TooManyPeers, UpstreamError
 from gateway.guard.admission import Level
 from gateway.guard.bucket import TokenBucket
@@ -29,11 +31,11 @@ from gateway.listeners import Listeners
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
 from gateway.live.conversation import Conversation
-from gateway.live.messages import UNNAMED, Declaration
+from gateway.live.messages import UNNAMED
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
-from gateway.media.peer import Direction, Frame, Peer, PeerState
+from gateway.media.peer import Direction, Frame, Peer, PeerState, TrickleCandidate
 from gateway.media.playout import Playout
 from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
@@ -84,14 +86,13 @@ class Session:
         self._playout = Playout()
         self._voice = Voice(self._playout, self._voice_speaks)
         self._keeper = keeper
-        summariser = Summariser(upstream, settings.summary_model, settings.summary_timeout_s)
         self._conversation = Conversation(
             upstream,
             setup_options(settings, declarations(tools)),
             self._on_conversation,
             policy=policy(settings),
             is_quiet=self._is_quiet,
-            summarise=summariser.summarise,
+            summarise=Summariser(upstream, settings.summary_model, settings.summary_timeout_s).summarise,
             breaker=breaker,
             past=kept.past,
         )
@@ -147,8 +148,7 @@ class Session:
     @property
     def transcript(self) -> dict[str, Any]:
         """What was said, as JSON."""
-        transcript = self._conversation.transcript
-        return {"turns": [turn.as_json() for turn in transcript.turns()], "dropped_turns": transcript.dropped_turns}
+        return self._conversation.transcript.as_json()
 
     def tell(self, since_turn: int) -> tuple[Fields, int]:
         """The record, with the turns from one on, and which turn was the last."""
@@ -167,6 +167,12 @@ class Session:
             spent_frames=self._budget.spent("frames"),
         )
         return kept.fields(since_turn), past.last_turn
+
+    def figures(self) -> dict[str, Any]:
+        """What the gateway itself sees of the call, as JSON (docs/protocol.md)."""
+        peer = self._peer.figures() if self._peer is not None else None
+        link = self._conversation.figures()
+        return {"state": self.state.value, "peer": peer, "voice": self._playout.figures(), "link": link}
 
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
@@ -231,6 +237,14 @@ class Session:
         await self._started.wait()
         if self._ending.is_set():
             raise SessionNotFound("This session has ended.")
+
+    async def restart_ice(self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate]) -> str:
+        """Restart ICE with credentials that are new: our side as an SDP fragment; raises PeerGone."""
+        return await self.peer.restart(ufrag, pwd, candidates)
+
+    async def trickle(self, candidates: Sequence[TrickleCandidate]) -> None:
+        """Hand over ICE candidates of the browser; raises PeerGone when there is no peer to take them."""
+        await self.peer.add_candidates(candidates)
 
     @property
     def peer(self) -> Peer:
@@ -427,8 +441,3 @@ class Session:
             await self._peer.close()
         self._lifecycle.step(Trigger.RELEASED)
         self.events.close()
-
-
-def declarations(tools: Tools) -> tuple[Declaration, ...]:
-    """What the model is told of the tools."""
-    return tuple(Declaration(one.name, one.description, one.parameters, one.blocking) for one in tools)

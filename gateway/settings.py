@@ -9,7 +9,9 @@ variable, before anything starts.**
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -281,6 +283,11 @@ class Settings(LimitSettings, BaseSettings):
     )
 
     # What operators see
+    test_modes: bool | None = Field(
+        None,
+        description="Lets callers ask for an echo, a tone or the simulator instead of the model, for a bad network and "
+        "for faults (docs/qa.md). Unset: only where the listener is on a loopback address and open.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["text", "json"] = Field(
         "text", description="`json`: one object a line, with the session it belongs to."
@@ -341,6 +348,20 @@ class Settings(LimitSettings, BaseSettings):
         if self.auth is not None:
             return self.auth
         return "open" if self.listens_on_loopback else "token"
+
+    @property
+    def effective_test_modes(self) -> bool:
+        """Whether callers may ask for test modes. A loopback listener behind a proxy is not open, so they are off."""
+        if self.test_modes is not None:
+            return self.test_modes
+        return self.listens_on_loopback and self.effective_auth == "open"
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that tell two sets of settings apart; no secret goes into them."""
+        shown = self.model_dump(mode="json", exclude={*secret_fields(), "ice_servers"})
+        shown["ice_servers"] = [server.urls for server in self.ice_servers]
+        return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def secret_fields() -> tuple[str, ...]:

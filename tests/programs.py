@@ -32,6 +32,14 @@ def require(program: str, install: str) -> str:
     return found
 
 
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a program of ours: the machine's own, without anybody's settings."""
+    foreign = ("GATEWAY_", "GEMINI_", "GOOGLE_")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    patience = {f"GATEWAY_{name.upper()}": str(value) for name, value in NEVER_BUSY.items()}
+    return {**own, **patience, **more}
+
+
 class Program:
     """`python -m gateway …` as a process: `with Program([...], ready=r"Open (\\S+)") as program: program.found`."""
 
@@ -43,22 +51,13 @@ class Program:
         *,
         module: str = "gateway",
         python: str = sys.executable,
-        **environment: str,
+        **settings: str,
     ) -> None:
         self._arguments = arguments
         self._command = [python, "-m", module, *arguments]
         self._ready = re.compile(ready)
         self._log = log
-        self._environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("GATEWAY_", "GEMINI_", "GOOGLE_"))
-            },
-            "PYTHONUNBUFFERED": "1",
-            **{f"GATEWAY_{name.upper()}": str(value) for name, value in NEVER_BUSY.items()},
-            **environment,
-        }
+        self._environment = environment(PYTHONUNBUFFERED="1", **settings)
         self.found = ""  # what the group of `ready` matched
         self.returncode: int | None = None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gateway.declarations import declarations
 from gateway.live import events as live
 from gateway.live import messages
 from gateway.live.breaker import Breaker
@@ -20,7 +21,6 @@ from gateway.live.messages import SetupOptions
 from gateway.live.policy import Policy
 from gateway.live.recovery import Ending
 from gateway.live.upstream import Upstream
-from gateway.session import declarations
 from gateway.simulator import Fault, Simulator
 from gateway.simulator.pipe import pipe
 from gateway.tools.calls import Asked, Calls

@@ -15,6 +15,7 @@ from gateway.doors.limits import address_middleware, subject_middleware
 from gateway.doors.operations import OperationsDoor
 from gateway.doors.problem import problem_middleware
 from gateway.doors.sessions import SessionDoor
+from gateway.doors.testing import DrillDoor
 from gateway.doors.tokens import TokenDoor
 from gateway.doors.transcript import TranscriptDoor
 from gateway.doors.whep import WhepDoor
@@ -58,6 +59,7 @@ def build_doors(
             *OperationsDoor(settings, registry, cluster, forward, pulse, relays).routes(),
             *TokenDoor(tokens).routes(),
             *forward.routes(cluster, registry),
+            *DrillDoor(settings, registry).routes(),
             *pages.routes(),
         ]
     )

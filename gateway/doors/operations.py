@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.cluster import Cluster, NodeDead
+from gateway.doors import testing
 from gateway.doors.auth import claims_of, require_operator
 from gateway.doors.forward import Forward
 from gateway.doors.ice_servers import as_json
@@ -102,6 +103,7 @@ class OperationsDoor:
         return web.json_response(
             {
                 "version": __version__,
+                "settings_hash": self._settings.fingerprint,
                 "upstream": settings.effective_upstream,
                 "model": settings.model,
                 "auth": settings.effective_auth,
@@ -111,6 +113,7 @@ class OperationsDoor:
                     "fps_max": settings.video_fps_max,
                     "size_px": settings.video_size_px,
                 },
+                "test_modes": testing.advertised(settings),
             }
         )
 

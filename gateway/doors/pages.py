@@ -20,7 +20,9 @@ CONTENT_TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
     ".css": "text/css",
+    ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".wav": "audio/wav",
 }
 POLICY = (
     "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'{sockets}; object-src 'none'; "
@@ -51,7 +53,8 @@ def routes() -> list[web.RouteDef]:
 async def page(request: web.Request) -> web.StreamResponse:
     """One file of the pages."""
     try:
-        path = (WEB / (request.match_info.get("path") or "index.html")).resolve()
+        path = (WEB / (request.match_info.get("path") or "index")).resolve()
+        path = path if path.suffix else path.with_suffix(".html")
     except (ValueError, OSError):  # no name of a file: a zero byte in it, or too long
         raise web.HTTPNotFound from None
     if not path.is_relative_to(WEB) or path.suffix not in CONTENT_TYPES or not path.is_file():
@@ -67,7 +70,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         body=file.gzipped if zipped else file.plain,
         headers=headers,
         content_type=CONTENT_TYPES[path.suffix],
-        charset="utf-8",
+        charset=None if path.suffix == ".wav" else "utf-8",
     )
 
 

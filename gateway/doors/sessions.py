@@ -17,6 +17,7 @@ from gateway.doors.ice_session import FRAGMENT, SDP, read_offer
 from gateway.doors.problem import problem
 from gateway.doors.sdp import check_offer
 from gateway.doors.sdpfrag import FRAGMENT_MAX_BYTES, parse_fragment
+from gateway.doors.testing import create_session
 from gateway.guard.turn_credentials import ice_servers
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
@@ -43,6 +44,7 @@ class SessionDoor:
             web.post(f"{resource}/peer", self.reattach),
             web.options(f"{resource}/peer", self.describe_collection),
             web.get(f"{resource}/frame", self.frame),
+            web.get(f"{resource}/stats", self.stats),
         ]
 
     async def start(self, request: web.Request) -> web.Response:
@@ -50,7 +52,7 @@ class SessionDoor:
         claims = claims_of(request)
         self._registry.check_room(claims)  # before the body is read: a flood is turned away early
         offer = await read_offer(request, self._settings, check_offer)
-        session = await self._registry.create(claims)
+        session = await create_session(self._registry, self._settings, request)
         try:
             answer = await session.attach(offer)
         except BaseException:
@@ -66,12 +68,13 @@ class SessionDoor:
 
     async def trickle(self, request: web.Request) -> web.Response:
         """ICE candidates of the browser, or, with credentials that are new, an ICE restart (RFC 9725 §4.3.3)."""
-        peer = self._session(request).peer
+        session = self._session(request)
         fragment = parse_fragment(await read_body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
-        if fragment.ice_ufrag is not None and fragment.ice_pwd is not None and peer.is_restart(fragment.ice_ufrag):
-            ours = await peer.restart(fragment.ice_ufrag, fragment.ice_pwd, fragment.candidates)
+        ufrag, pwd = fragment.ice_ufrag, fragment.ice_pwd
+        if ufrag is not None and pwd is not None and session.peer.is_restart(ufrag):
+            ours = await session.restart_ice(ufrag, pwd, fragment.candidates)
             return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
-        await peer.add_candidates(fragment.candidates)
+        await session.trickle(fragment.candidates)
         return web.Response(status=204)
 
     async def end(self, request: web.Request) -> web.Response:
@@ -86,6 +89,10 @@ class SessionDoor:
             return problem(404, "The model has not seen a frame of this session yet.", "no_frame_yet")
         headers = {"X-Frame-Id": str(frame.id), "Cache-Control": "no-store"}
         return web.Response(body=frame.jpeg, content_type="image/jpeg", headers=headers)
+
+    async def stats(self, request: web.Request) -> web.Response:
+        """What the gateway itself sees of the call at this moment."""
+        return web.json_response(self._session(request).figures(), headers={"Cache-Control": "no-store"})
 
     async def describe_collection(self, request: web.Request) -> web.Response:
         """What can be posted."""

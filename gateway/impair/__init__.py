@@ -7,6 +7,6 @@ repeats and holds back datagrams, by a seed. It needs no root.
 """
 
 from gateway.impair.conditions import Conditions, Impairment
-from gateway.impair.relay import Relay, host_candidate, without_candidates
+from gateway.impair.relay import Relay, host_candidate, host_candidates, without_candidates
 
-__all__ = ["Conditions", "Impairment", "Relay", "host_candidate", "without_candidates"]
+__all__ = ["Conditions", "Impairment", "Relay", "host_candidate", "host_candidates", "without_candidates"]

@@ -143,7 +143,12 @@ def without_candidates(sdp: str) -> str:
     return re.sub(r"(?m)^a=candidate:.*\r?\n", "", sdp)
 
 
+def host_candidates(sdp: str) -> list[Address]:
+    """Address and port of each host candidate of a description."""
+    found = re.findall(r"(?im)^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", sdp)
+    return [(host, int(port)) for host, port in found]
+
+
 def host_candidate(sdp: str) -> Address | None:
-    """Address and port of the first host candidate of a description: what to `open` a relay to."""
-    found = re.search(r"(?im)^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", sdp)
-    return (found[1], int(found[2])) if found else None
+    """The first host candidate of a description: what to `open` a relay to."""
+    return next(iter(host_candidates(sdp)), None)

@@ -110,6 +110,10 @@ class Conversation:
         heard_share = self._answer.heard_share(unheard_ms) if cut else None
         return self._memory.past(handle, self._ladder.generation, heard_share)
 
+    def figures(self) -> Json:
+        """What is known of the link and of what waits for it, as JSON (docs/protocol.md)."""
+        return {**self._ladder.figures(), **self._outbox.figures()}
+
     async def run(self) -> None:
         """Hold the conversation; returns after `close`, raises UpstreamError when it cannot be held any more."""
         holding = asyncio.create_task(self._hold(), name="links")
@@ -162,7 +166,8 @@ class Conversation:
         waits = self._tools.waits_for(name)
         answer = messages.tool_response(call_id, name, response, None if waits else scheduling)
         # Its link may be gone, or die before it went: to the next one the id means nothing.
-        self._outbox.put_control(answer, elsewhere=messages.typed(self._upstream.model, self._in_words(name, response)))
+        told = messages.typed(self._upstream.model, self._memory.tool(name, response))
+        self._outbox.put_control(answer, elsewhere=told)
         self._outbox_filled.set()
         self._tools.over([call_id])
         if waits or scheduling != "SILENT":
@@ -170,7 +175,7 @@ class Conversation:
 
     def tell_tool(self, name: str, response: Json) -> None:
         """A result whose link is gone: the model is told in words."""
-        self._say(self._in_words(name, response))
+        self._say(self._memory.tool(name, response))
 
     def user_started(self) -> None:
         """The person began to speak."""
@@ -201,10 +206,6 @@ class Conversation:
     @property
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
-
-    def _in_words(self, name: str, response: Json) -> str:
-        """Remember the result of a function; how the model is told of it without the id of its call."""
-        return f"(The result of the function you called before the break: {self._memory.tool(name, response)})"
 
     def _say(self, text: str) -> None:
         """Let the model answer this."""

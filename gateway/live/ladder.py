@@ -7,6 +7,8 @@ clocks or what is told to one.
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.live.recovery import POISONED_S, Ending, How, Reaction, Situation, reaction
 
 STABLE_S = 10.0  # a link that lived this long was a good one: failures are counted anew
@@ -24,10 +26,10 @@ class Ladder:
         self._deaths_after_resume = 0
         self._opened_s: float | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a link."""
-        return self._opened_s is not None
+    def figures(self) -> dict[str, Any]:
+        """Where it stands, as JSON (docs/protocol.md)."""
+        is_open = self._opened_s is not None
+        return {"generation": self.generation, "how": self.how, "open": is_open, "failures": self.failures}
 
     @property
     def handle(self) -> str | None:

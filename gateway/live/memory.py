@@ -69,10 +69,10 @@ class Memory:
         return not (self._summary or self.transcript.turns())
 
     def tool(self, name: str, response: dict[str, Any]) -> str:
-        """Remember the result of a function; how it is said."""
+        """Remember the result of a function; how the model is told of it without the id of its call."""
         used = Used(name, json.dumps(response, ensure_ascii=False)[:TOOL_TEXT_MAX_CHARS])
         self.transcript.tool(used)
-        return str(used)
+        return f"(The result of the function you called before the break: {used})"
 
     def setup(self, model: str, options: SetupOptions) -> tuple[str, str | None]:
         """The setup of a link that has to know the conversation, and what is to be sent right after it."""

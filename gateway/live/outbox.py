@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 AUDIO_MAX_AGE_S = 3.0  # a link opens in less; older speech would be answered when the person has moved on
 VIDEO_UNSENT_MAX_BYTES = 64 * 1024  # about two frames: with more unsent, another one would only delay sound
@@ -67,6 +68,16 @@ class Outbox:
     def has_control(self) -> bool:
         """True while a control message waits."""
         return bool(self._control)
+
+    def figures(self) -> dict[str, Any]:
+        """What waits and what was dropped, as JSON (docs/protocol.md)."""
+        return {
+            "waiting_audio_ms": round(sum(_duration_ms(item) for _, item in self._sound)),
+            "waiting_control": len(self._control),
+            "waiting_frame": self.has_frame,
+            "dropped_audio_ms": round(self.dropped_audio_ms),
+            "dropped_frames": self.dropped_frames,
+        }
 
     def put_control(self, message: str, *, first: bool = False, elsewhere: str | None = None) -> None:
         """Send this before any media; `first`: before other control messages too; `elsewhere` is what it becomes when

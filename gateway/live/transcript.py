@@ -94,6 +94,10 @@ class Transcript:
         """The newest turn in which something was said."""
         return next((turn for turn in reversed(self._turns) if not turn.is_empty), None)
 
+    def as_json(self) -> dict[str, Any]:
+        """As it is kept and exported."""
+        return {"turns": [turn.as_json() for turn in self.turns()], "dropped_turns": self.dropped_turns}
+
     def turns(self) -> list[Turn]:
         """All turns in which something was said, the oldest first."""
         return [turn for turn in self._turns if not turn.is_empty]

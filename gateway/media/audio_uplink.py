@@ -6,10 +6,15 @@ Owns the joining of buffer, decoder and line. It must not know the model's leg o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
+
+import numpy as np
 
 from gateway.media.activity import level_dbov
+from gateway.media.gaps import Gaps
 from gateway.media.opus import OpusDecoder
 from gateway.media.reorder import Reorder, Source
 from gateway.media.rtp import Packet, unwrap_red
@@ -17,6 +22,7 @@ from gateway.media.timeline import BLOCK_MS, RATE_HZ, Timeline
 from gateway.telemetry import metrics
 
 COUNT_S = 1.0  # between two additions to the metrics
+NEWEST_BLOCKS = 50  # of 20 ms: the second whose level is told to who asks
 PACKET_MS = 20  # what a level of the header extension stands for
 
 
@@ -35,6 +41,8 @@ class AudioUplink:
         self._on_pause = on_pause
         self._on_level = on_level
         self._half = b""
+        self._gaps = Gaps()
+        self._newest: deque[bytes] = deque(maxlen=NEWEST_BLOCKS)
         self._has_levels = False
         self._counted_ms: dict[str, float] = {}
         self._count_s = 0.0
@@ -47,6 +55,8 @@ class AudioUplink:
         for block in blocks[:-1]:
             self.packets.push(block, now_s, red=True)
         source = self.packets.push(blocks[-1], now_s)
+        if source == "received":
+            self._gaps.add(now_s)
         if source is not None and packet.level_dbov is not None:
             self._has_levels = True
             self._on_level(packet.level_dbov, PACKET_MS)
@@ -56,6 +66,7 @@ class AudioUplink:
         """Hand on what is due."""
         was_paused = self.timeline.paused
         for block in self.timeline.take(now_s):
+            self._newest.append(block)
             metrics.UPLINK_DELAY_S.observe(self.timeline.lag_s + (0.0 if self._half else BLOCK_MS / 1000))
             if not self._has_levels:
                 self._on_level(level_dbov(block), BLOCK_MS)
@@ -72,6 +83,26 @@ class AudioUplink:
         if now_s >= self._count_s:
             self._count_s = now_s + COUNT_S
             self._count()
+
+    def figures(self) -> dict[str, Any]:
+        """What is known of this microphone, as JSON (docs/protocol.md)."""
+        line, packets = self.timeline, self.packets
+        sound = b"".join(self._newest)
+        peak = int(np.abs(np.frombuffer(sound, dtype="<i2").astype(np.int32)).max()) if sound else 0
+        return {
+            "paused": line.paused,
+            "shares_ms": {how: round(total_ms) for how, total_ms in asdict(line.shares).items()},
+            "gaps": self._gaps.as_json(),
+            "delay_ms": round(line.lag_s * 1000),
+            "wait_ms": round(line.wait_s * 1000),
+            "stretched_ms": round(line.stretched_ms),
+            "skew_ppm": round(packets.skew_ppm, 1),
+            "late": packets.late,
+            "duplicates": packets.duplicates,
+            "undecodable": line.undecodable,
+            "rms_dbov": round(level_dbov(sound), 1),
+            "peak": round(peak / 32768, 4),
+        }
 
     def _count(self) -> None:
         for how, total_ms in asdict(self.timeline.shares).items():

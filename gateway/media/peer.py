@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from aiortc import (
     InvalidStateError,
@@ -109,6 +110,10 @@ class Peer:
     def plane(self) -> Plane | None:
         """Its RTP plane, for figures."""
         return self._plane
+
+    def figures(self) -> dict[str, Any] | None:
+        """What is known of the connection, as JSON (docs/protocol.md); None before there is one."""
+        return None if self._plane is None else {"state": self._state.value, **self._plane.figures()}
 
     async def answer(self, offer_sdp: str) -> str:
         """Take an offer and give the answer; raises BadOffer, UnsupportedOffer and TooManyCandidates."""

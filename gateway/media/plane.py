@@ -103,6 +103,29 @@ class Plane:
         """The round trip."""
         return self._way.rtt_s or RTT_START_S
 
+    def figures(self) -> dict[str, Any]:
+        """What is known of this connection, as JSON (docs/protocol.md)."""
+        stats = self.stats
+        reception = self._audio_reception
+        audio = {
+            **(self._audio.figures() if self._audio is not None else {}),
+            "packets_expected": reception.expected if reception is not None else 0,
+            "packets_received": reception.received if reception is not None else 0,
+            "jitter_ms": round(reception.jitter_ms, 1) if reception is not None else 0.0,
+            "loss_percent": round(stats.microphone_loss_percent, 1),
+        }
+        return {
+            "rtt_ms": None if self._way.rtt_s is None else round(self._way.rtt_s * 1000, 1),
+            "packets": stats.packets,
+            "nacks_sent": stats.nacks_sent,
+            "plis_sent": stats.plis_sent,
+            "voice_loss_percent": round(stats.voice_loss_percent, 1),
+            "video_bps": round(self._bandwidth.bps),
+            "dropped": dict(self.dropped),
+            "audio": audio,
+            "video": self._video.figures() if self._video is not None else None,
+        }
+
     # In
 
     def received(self, data: bytes) -> None:

@@ -48,6 +48,15 @@ class Playout:
         """True when no more of the present speech is to come and all of it was played."""
         return self._complete and not self._queued_bytes and not self._fade
 
+    def figures(self) -> dict[str, float]:
+        """What is known of the model's voice, as JSON (docs/protocol.md)."""
+        return {
+            "queued_ms": round(self.queued_ms),
+            "played_ms": round(self.played_ms),
+            "underruns": self.underruns,
+            "overflow_ms": round(self.overflow_ms),
+        }
+
     def push(self, pcm: bytes) -> None:
         """Add speech, 24 kHz mono s16le, of any length; half a sample is kept for the next push."""
         self._complete = False

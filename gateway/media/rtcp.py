@@ -142,6 +142,13 @@ class Reception:
         self._report = _SenderReport(ntp_middle(ntp_time), arrived_s)
 
     @property
+    def expected(self) -> int:
+        """How many packets were sent, by their numbers."""
+        if self._first is None or self._sequences.newest is None:
+            return 0
+        return self._sequences.newest - self._first + 1
+
+    @property
     def jitter_ms(self) -> float:
         """Mean deviation of the arrival times."""
         return self._jitter / self._clock_hz * 1000
@@ -150,7 +157,7 @@ class Reception:
         """What to report since the report before; None when nothing has come yet."""
         if self._first is None or self._sequences.newest is None:
             return None
-        expected = self._sequences.newest - self._first + 1
+        expected = self.expected
         expected_now, received_now = expected - self._expected_before, self.received - self._received_before
         self._expected_before, self._received_before = expected, self.received
         lost_now = max(0, expected_now - received_now)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import av
@@ -28,6 +28,23 @@ from gateway.telemetry import metrics
 logger = logging.getLogger(__name__)
 
 CODED_MAX = 90  # three seconds of a camera that ignores what it is told; then a key frame is cheaper
+
+
+@dataclass(slots=True)
+class VideoCounts:
+    """What became of the pictures of one camera."""
+
+    whole: int = 0  # coded frames that were put together
+    overflowed: int = 0  # of them, forgotten undecoded: the decoder did not keep up
+    undecodable: int = 0
+    superseded: int = 0  # decoded when a newer one was there already
+    not_wanted: int = 0  # decoded, and not sampled
+    unencodable: int = 0
+    sampled: int = 0  # became a JPEG
+    jpeg_bytes: int = 0  # of all of them
+    encode_ms: float = 0.0  # for all of them, with the wait for the thread that all calls share
+    newest_bytes: int = 0
+    newest_encode_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +79,7 @@ class VideoUplink:
         self._ids = ids
         self._sampler = Sampler(settings.video_fps_min, settings.video_fps_max)
         self._wish_fps = settings.video_fps_max
+        self._counts = VideoCounts()
         self._coded: deque[CodedFrame] = deque()
         self._arrived = asyncio.Event()
         self._decoder = VideoDecoder(settings.camera_max_px)
@@ -98,8 +116,10 @@ class VideoUplink:
     def _take(self, whole: list[CodedFrame]) -> None:
         if not whole:
             return
+        self._counts.whole += len(whole)
         self._coded.extend(whole)
         if len(self._coded) > CODED_MAX:
+            self._counts.overflowed += len(self._coded)
             self._coded.clear()
             self.frames.broken()
         self._arrived.set()
@@ -122,8 +142,10 @@ class VideoUplink:
             except (ValueError, av.FFmpegError) as error:
                 logger.info("a picture could not be decoded: %s", error)
                 metrics.FRAMES.labels("undecodable").inc()
+                self._counts.undecodable += len(coded)
                 self.frames.broken()
                 continue
+            self._counts.superseded += len(coded) - 1
             await self._sample(picture, luma_sketch, coded[-1].arrived_s)
 
     async def _sample(self, picture: av.VideoFrame, luma_sketch: Luma, arrived_s: float) -> None:
@@ -132,14 +154,31 @@ class VideoUplink:
         wanted = self._sampler.take(luma_sketch, arrived_s)
         self._wish(self._sampler.wish_fps(arrived_s))
         if not wanted:
+            self._counts.not_wanted += 1
             return
+        begun_s = asyncio.get_running_loop().time()
         try:
             jpeg = await self._jpeg.encode(picture, self._settings.video_size_px, self._settings.video_max_bytes)
         except (ValueError, av.FFmpegError) as error:
             logger.warning("a picture could not be encoded: %s", error)
             metrics.FRAMES.labels("unencodable").inc()
+            self._counts.unencodable += 1
             return
+        self._count_jpeg(len(jpeg.data), (asyncio.get_running_loop().time() - begun_s) * 1000)
         self._on_frame(Frame(next(self._ids), jpeg.data, jpeg.width, jpeg.height, arrived_s))
+
+    def _count_jpeg(self, size_bytes: int, lasted_ms: float) -> None:
+        counts = self._counts
+        counts.sampled += 1
+        counts.jpeg_bytes += size_bytes
+        counts.encode_ms += lasted_ms
+        counts.newest_bytes, counts.newest_encode_ms = size_bytes, lasted_ms
+
+    def figures(self) -> dict[str, Any]:
+        """What is known of this camera, as JSON (docs/protocol.md)."""
+        counted = asdict(self._counts)
+        rounded = {name: round(counted[name], 1) for name in ("encode_ms", "newest_encode_ms")}
+        return {**counted, **rounded, "lost_frames": self.frames.lost_frames, "wish_fps": self._wish_fps}
 
 
 class TooLarge(Exception):

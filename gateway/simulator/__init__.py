@@ -8,8 +8,8 @@
 It is the other side of the wire and imports nothing of the gateway's legs.
 """
 
-from gateway.simulator.faults import Fault
+from gateway.simulator.faults import Fault, Script
 from gateway.simulator.memory import Heard
-from gateway.simulator.server import Simulator, SimulatorOptions, run_simulator
+from gateway.simulator.server import Answer, Simulator, SimulatorOptions, run_simulator
 
-__all__ = ["Fault", "Heard", "Simulator", "SimulatorOptions", "run_simulator"]
+__all__ = ["Answer", "Fault", "Heard", "Script", "Simulator", "SimulatorOptions", "run_simulator"]

@@ -26,6 +26,14 @@ def content(**fields: Any) -> Json:
     return {"serverContent": fields}
 
 
+def speech(pcm: bytes, flavour: Flavour, **beside: Any) -> Json:
+    """A message with this sound, 24 kHz mono s16le, and whatever else comes in it."""
+    turn: Json = {"parts": [{"inlineData": _audio(pcm, flavour)}]}
+    if flavour.vertex:
+        turn["role"] = "model"
+    return content(modelTurn=turn, **beside)
+
+
 def messages(voice: bytes, words: str, flavour: Flavour, *, transcribed: bool) -> Iterator[tuple[float, Json]]:
     """(seconds of sound, message) for each message of an answer, up to and without `generationComplete`."""
     if flavour.thoughts:
@@ -37,16 +45,13 @@ def messages(voice: bytes, words: str, flavour: Flavour, *, transcribed: bool) -
     chunks = list(_chunks(voice, flavour.first_chunk_bytes))
     transcripts = _spread(words, len(chunks)) if transcribed else [""] * len(chunks)
     for chunk, text in zip(chunks, transcripts, strict=True):
-        turn: Json = {"parts": [{"inlineData": _audio(chunk, flavour)}]}
-        if flavour.vertex:
-            turn["role"] = "model"
         duration_s = len(chunk) / BYTES_PER_S
         if text and flavour.words_beside_audio:
-            yield duration_s, content(modelTurn=turn, outputTranscription={"text": text})
+            yield duration_s, speech(chunk, flavour, outputTranscription={"text": text})
             continue
         if text:  # as Vertex does: the words a little ahead of their sound
             yield 0.0, content(outputTranscription={"text": text})
-        yield duration_s, content(modelTurn=turn)
+        yield duration_s, speech(chunk, flavour)
     if flavour.vertex and transcribed:
         yield 0.0, content(outputTranscription={"finished": True})
 

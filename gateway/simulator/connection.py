@@ -9,7 +9,6 @@ text that the real service would use.**
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -20,10 +19,11 @@ from websockets.exceptions import ConnectionClosed
 from gateway.simulator import voice, wire
 from gateway.simulator.answer import content, messages
 from gateway.simulator.context import Context
-from gateway.simulator.faults import At, Fault, Schedule
+from gateway.simulator.faults import At, Fault, Schedule, Script
 from gateway.simulator.flavours import Flavour
 from gateway.simulator.flow import Flow, Socket
 from gateway.simulator.memory import Handles, Heard
+from gateway.simulator.pace import Pace
 from gateway.simulator.recorder import Recorder
 from gateway.simulator.wire import Json, Refused
 
@@ -42,6 +42,7 @@ class Connection:
         socket: Socket,
         heard: Heard,
         choose_flavour: Callable[[str], Flavour],
+        script: Script,
         schedule: Schedule,
         handles: Handles,
         recorder: Recorder | None,
@@ -51,6 +52,7 @@ class Connection:
         self.heard = heard
         self._socket = socket
         self._choose_flavour = choose_flavour
+        self._pace = Pace(script.think_ms, script.think_ms_per_fps)
         self._schedule = schedule
         self._handles = handles
         self._recorder = recorder
@@ -93,6 +95,18 @@ class Connection:
             self.heard.closed = True
             if self._recorder is not None:
                 self._recorder.close()
+
+    async def inject(self, fault: Fault) -> bool:
+        """Let a fault happen now; False when the connection is not far enough for it, or over."""
+        if not self._setup or self.heard.closed:
+            return False
+        try:
+            await self._happen(fault)
+        except Refused as refusal:
+            await self._close(refusal)
+        except ConnectionClosed:
+            return False
+        return True
 
     async def _close(self, refusal: Refused) -> None:
         logger.info("connection %d: close %d %s", self.heard.number, refusal.code, refusal.reason)
@@ -165,6 +179,10 @@ class Connection:
         self._heard_bytes += len(pcm)
         self._context = self._context.hear(duration_s)
         await self._faults("audio", elapsed_s=self._heard_bytes / 2 / voice.INPUT_HZ)
+        await self._listen(pcm)
+
+    async def _listen(self, pcm: bytes) -> None:
+        """Understand what was heard."""
         if self._manual is not None:
             self._manual += pcm
         elif not wire.detection_disabled(self._setup):
@@ -181,6 +199,7 @@ class Connection:
             self._recorder.frame(data)
         self._frames = [data]
         self._frame_count += 1
+        self._pace.frame(self._loop.time())
         self._context = self._context.see(self._setup.get("generationConfig", {}).get("mediaResolution"))
 
     async def _heard_change(self, change: voice.Started | voice.Ended | None) -> None:
@@ -257,6 +276,7 @@ class Connection:
             await self._send_heard(heard_words)
         if self._poisoned:
             return
+        await asyncio.sleep(self._pace.think_s(self._loop.time()))
         if "sessionResumption" in self._setup:
             await self._send({"sessionResumptionUpdate": {}})  # not resumable while it generates
         spoken_s, empty = await self._send_speech(turn, sound, words)
@@ -427,5 +447,4 @@ class Connection:
         if self._remember:
             self.heard.raw.append((sender, raw))
         if self._recorder is not None:
-            with contextlib.suppress(ValueError):  # what is not JSON is refused and not recorded
-                self._recorder.message(self._loop.time() - self._opened_s, sender, json.loads(raw))
+            self._recorder.message(self._loop.time() - self._opened_s, sender, raw)

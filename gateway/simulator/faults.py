@@ -1,6 +1,6 @@
-"""What goes wrong, and when: the simulator's schedule of faults.
+"""What goes wrong, and when: the simulator's script.
 
-Owns the reading of a schedule and the question which fault is due. It must not know sockets or time.
+Owns the reading of a script and the question which fault is due. It must not know sockets or time.
 **Invariant: each fault happens at most once on each connection it names.**
 """
 
@@ -82,6 +82,16 @@ class Fault(BaseModel):
         return self
 
 
+class Script(BaseModel):
+    """A whole script; docs/simulator.md describes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fault: tuple[Fault, ...] = ()
+    think_ms: float = Field(0.0, ge=0, le=60_000)  # from the end of a question to its answer
+    think_ms_per_fps: float = Field(0.0, ge=0, le=60_000)  # and so much more for each frame a second that comes
+
+
 class Schedule:
     """The faults of one simulator."""
 
@@ -101,19 +111,18 @@ class Schedule:
         return found
 
 
-def read_faults(path: Path) -> tuple[Fault, ...]:
-    """The faults of a TOML file; raises ConfigError with a sentence."""
+def read_script(path: Path) -> Script:
+    """The script of a TOML file; raises ConfigError with a sentence."""
     try:
         with path.open("rb") as file:
-            entries = tomllib.load(file).get("fault", [])
-        return tuple(Fault(**entry) for entry in entries)
+            return Script(**tomllib.load(file))
     except OSError as error:
-        raise ConfigError(f"The fault script {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise ConfigError(f"The fault script {path} is not a list of [[fault]] tables: {error}.") from None
+        raise ConfigError(f"The script {path} cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The script {path} is not TOML: {error}.") from None
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'fault'}: {problem['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, problem['loc'])) or 'script'}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_url=False)
         )
-        raise ConfigError(f"The fault script {path} has a mistake: {problems}.") from None
+        raise ConfigError(f"The script {path} has a mistake: {problems}.") from None

@@ -35,8 +35,15 @@ class Recorder:
         self._frames += 1
         (self._directory / f"frame-{self._frames:04}.jpg").write_bytes(jpeg)
 
-    def message(self, at_s: float, sender: str, message: Any) -> None:
-        """A message of the `client` or the `server`, `at_s` seconds after the connection was opened."""
+    def message(self, at_s: float, sender: str, raw: str | bytes) -> None:
+        """A message of the `client` or the `server`, `at_s` seconds after the connection was opened.
+
+        What is not JSON is refused and not recorded.
+        """
+        try:
+            message = json.loads(raw)
+        except ValueError:
+            return
         line = {"at_s": round(at_s, 4), "from": sender, "message": _without_data(message)}
         self._messages.write(json.dumps(line) + "\n")
 

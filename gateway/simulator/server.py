@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -22,9 +23,10 @@ from websockets.http11 import Request, Response
 from gateway.errors import ConfigError
 from gateway.simulator import wire
 from gateway.simulator.connection import Connection
-from gateway.simulator.faults import Fault, Schedule, read_faults
+from gateway.simulator.faults import Fault, Schedule, Script, read_script
 from gateway.simulator.flavours import FLAVOURS, Flavour, flavour_for
 from gateway.simulator.flow import Socket
+from gateway.simulator.loopback import EchoConnection, ToneConnection
 from gateway.simulator.memory import Handles, Heard
 from gateway.simulator.recorder import Recorder
 
@@ -34,28 +36,41 @@ DEVELOPER_PATH = re.compile(
     r"^/ws/google\.ai\.generativelanguage\.(v1beta|v1|v1alpha)\.GenerativeService\.BidiGenerateContent(Constrained)?$"
 )
 VERTEX_PATH = re.compile(r"^/ws/google\.cloud\.aiplatform\.(v1beta1|v1)\.LlmBidiService/BidiGenerateContent$")
+Answer = Literal["says_back", "echo", "tone"]
+CONNECTIONS: dict[Answer, type[Connection]] = {
+    "says_back": Connection,
+    "echo": EchoConnection,
+    "tone": ToneConnection,
+}
 
 
 class Simulator:
     """A stand-in for the Gemini Live API.
 
     `flavour` is a name of `flavours.FLAVOURS`; None takes the family of the model that a client asks for. `script` is a
-    TOML file of faults, or the faults themselves. `record_dir` gets a directory a connection. With `remember=False`
-    nothing of what was heard is kept, for a simulator that runs for days.
+    TOML file, what is in one, or the faults alone. `record_dir` gets a directory a connection. With `remember=False`
+    nothing of what was heard is kept, for a simulator that runs for days. As its `answer`, `echo` says back at once
+    whatever it hears and `tone` hums all the time; neither understands anything.
     """
 
     def __init__(
         self,
         flavour: str | None = None,
-        script: Path | tuple[Fault, ...] | None = None,
+        script: Path | Script | tuple[Fault, ...] = (),
         record_dir: Path | None = None,
         *,
         remember: bool = True,
+        answer: Answer = "says_back",
     ) -> None:
         if flavour is not None and flavour not in FLAVOURS:
             raise ConfigError(f"There is no flavour {flavour!r}; there are {', '.join(FLAVOURS)}.")
         self._flavour = FLAVOURS[flavour] if flavour else None
-        self._schedule = Schedule(read_faults(script) if isinstance(script, Path) else script or ())
+        if isinstance(script, Path):
+            script = read_script(script)
+        self._script = script if isinstance(script, Script) else Script(fault=script)
+        self._schedule = Schedule(self._script.fault)
+        self._connection = CONNECTIONS[answer]
+        self._open: set[Connection] = set()
         self._record_dir = record_dir
         self._remember = remember
         self._handles = Handles()
@@ -100,6 +115,10 @@ class Simulator:
         for socket in self._server.connections if self._server is not None else ():
             socket.transport.abort()
 
+    async def inject(self, fault: Fault) -> int:
+        """Let a fault happen now on every connection that is set up; on how many it did."""
+        return sum([await connection.inject(fault) for connection in tuple(self._open)])
+
     def _handshake(self, socket: ServerConnection, request: Request) -> Response | None:
         if not _is_path(request.path):
             return _refusal(404, None)
@@ -138,8 +157,14 @@ class Simulator:
                 raise wire.model_not_found(model, version, vertex=vertex is not None)
             return found
 
-        connection = Connection(socket, heard, choose, self._schedule, self._handles, recorder, remember=self._remember)
-        await connection.run()
+        connection = self._connection(
+            socket, heard, choose, self._script, self._schedule, self._handles, recorder, remember=self._remember
+        )
+        self._open.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._open.discard(connection)
 
 
 def _is_path(path: str) -> bool:
@@ -168,7 +193,7 @@ class SimulatorOptions:
 
 async def run_simulator(options: SimulatorOptions, stop: asyncio.Event) -> None:
     """Serve until `stop` is set; prints the address to give to a client. Raises ConfigError."""
-    simulator = Simulator(options.flavour, options.script, options.record_dir, remember=False)
+    simulator = Simulator(options.flavour, options.script or (), options.record_dir, remember=False)
     await simulator.start(options.host, options.port)
     print(f"Gemini Live simulator: GATEWAY_UPSTREAM_URL={simulator.url}", flush=True)
     try:

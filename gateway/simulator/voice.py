@@ -29,6 +29,9 @@ UTTERANCE_MAX_S = 30  # what is longer is said back from its end
 CHIME_HZ = (1046.5, 1568.0)  # C6 and G6: above the pitch of voices, so that it is told from them
 CHIME_TONE_MS = 90
 GAP_MS = 120
+ECHO_HANGOVER_MS = 160  # of silence end a sound
+TONE_HZ = 440.0  # of the test tone; 20 ms are not a whole number of its periods, so a piece too many or too few shows
+TONE_AMPLITUDE = 8000.0  # -12 dBFS
 HUM_HZ = 220.0  # the first note
 HUM_STEPS = 25  # notes of a semitone, two octaves; then again from the first
 HUM_WORD_MS = 180
@@ -198,13 +201,78 @@ def _silence(duration_ms: int) -> bytes:
     return bytes(OUTPUT_HZ * duration_ms // 1000 * 2)
 
 
+class Upsampler:
+    """16 kHz to 24 kHz for a sound that comes in pieces: up by 3, a windowed sinc below 8 kHz, down by 2.
+
+    What comes out is `DELAY_SAMPLES` of the input late.
+    """
+
+    DELAY_SAMPLES = 12
+
+    def __init__(self) -> None:
+        taps = np.arange(-3 * self.DELAY_SAMPLES, 3 * self.DELAY_SAMPLES + 1)
+        self._low_pass = np.sinc(taps / 3.0) * np.hanning(taps.size + 2)[1:-1]
+        self._before = np.zeros(2 * self.DELAY_SAMPLES, dtype=np.float32)
+        self._skip = 0  # of the next result, so that an odd number of samples loses no half
+
+    def feed(self, samples: Samples) -> Samples:
+        """The next piece."""
+        known = np.concatenate((self._before, samples))
+        self._before = known[known.size - 2 * self.DELAY_SAMPLES :]
+        stuffed = np.zeros(known.size * 3, dtype=np.float32)
+        stuffed[::3] = known
+        # Of the three zeros behind the newest sample the last two belong to the next piece.
+        whole = np.convolve(stuffed, self._low_pass, mode="valid")[: samples.size * 3]
+        taken = whole[self._skip :: 2]
+        self._skip = (self._skip + 2 * taken.size) - whole.size
+        return taken.astype(np.float32)
+
+
 def _three_halves(samples: Samples) -> Samples:
-    """16 kHz to 24 kHz: up by 3, a windowed sinc below 8 kHz, down by 2."""
-    taps = np.arange(-36, 37)
-    low_pass = np.sinc(taps / 3.0) * np.hanning(taps.size + 2)[1:-1]
-    stuffed = np.zeros(samples.size * 3, dtype=np.float32)
-    stuffed[::3] = samples
-    return np.convolve(stuffed, low_pass, mode="same")[::2].astype(np.float32)
+    """16 kHz to 24 kHz, all at once."""
+    late = Upsampler.DELAY_SAMPLES
+    return Upsampler().feed(np.concatenate((samples, np.zeros(late, dtype=np.float32))))[late * 3 // 2 :]
+
+
+class Echo:
+    """Says back what it hears while it hears it, and is silent in silence.
+
+    Silence is not said: whoever plays the echo would otherwise keep for ever each delay that ever came in between.
+    """
+
+    def __init__(self) -> None:
+        self._upsampler = Upsampler()
+        self._before = b""  # the piece before, in which a sound may have begun
+        self._quiet_ms: float | None = None  # since the newest sound; None while nothing is said
+
+    def feed(self, pcm: bytes) -> tuple[bytes, bool]:
+        """16 kHz mono s16le in; the sound of 24 kHz to say now, and whether that is the end of it."""
+        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+        piece = _pcm(self._upsampler.feed(samples))
+        before, self._before = self._before, piece
+        if samples.size and float(np.sqrt(np.mean(samples * samples))) > VOICED_RMS:
+            begins, self._quiet_ms = self._quiet_ms is None, 0.0
+            return (before + piece if begins else piece), False
+        if self._quiet_ms is None:
+            return b"", False
+        self._quiet_ms += samples.size * 1000 / INPUT_HZ
+        if self._quiet_ms < ECHO_HANGOVER_MS:
+            return piece, False
+        self._quiet_ms = None
+        return piece, True
+
+
+class Tone:
+    """One steady tone without a seam."""
+
+    def __init__(self) -> None:
+        self._sample = 0
+
+    def take(self, duration_ms: int) -> bytes:
+        """The next piece, 24 kHz mono s16le."""
+        samples = self._sample + np.arange(OUTPUT_HZ * duration_ms // 1000)
+        self._sample = int(samples[-1]) + 1
+        return _pcm((np.sin(2 * np.pi * TONE_HZ * samples / OUTPUT_HZ) * TONE_AMPLITUDE).astype(np.float32))
 
 
 def _pcm(samples: Samples) -> bytes:

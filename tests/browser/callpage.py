@@ -45,13 +45,14 @@ LAYOUT = """() => {
   for (const e of scope.querySelectorAll("button, select, input, p, h1, h2, h3, dd, label, li, figcaption")) {
     if (!e.checkVisibility({ visibilityProperty: true }) || e.matches(".unseen, .unseen *")) continue;
     e.scrollIntoView({ block: "nearest" });
-    const { left, right, top, bottom, width, height } = e.getBoundingClientRect();
+    const { left, right, top, bottom } = e.getBoundingClientRect();
     if (left < -0.5 || right > innerWidth + 0.5) found.push(`${name(e)} is cut at the side`);
     const isBox = e.clientWidth > 0 && !e.matches("input, select"); // what is inline has no box of its own
     const isWide = isBox && e.scrollWidth > e.clientWidth + 1;
     if (isWide) found.push(`${name(e)} is wider than its box`);
     if (!e.matches("button, select, input")) continue;
-    const target = e.type === "checkbox" ? e.closest("p").getBoundingClientRect() : { width, height };
+    const around = e.type === "checkbox" ? (e.closest("p") ?? e.closest("label")) : e;
+    const target = around.getBoundingClientRect();
     if (target.height < 44 || target.width < 44) found.push(`${name(e)} is ${target.width}×${target.height}`);
     const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
     if (!e.contains(hit)) found.push(`${name(e)} is under ${hit ? name(hit) : "nothing"}`);

@@ -38,7 +38,7 @@ class Caller:
 
     `join` is the location of a session to give a new peer instead of starting one; `door` is where the offer goes
     otherwise; `direction` is that of its sound; `relay` is the only way to the gateway, when there is one; `token` goes
-    with every request.
+    with every request; `query` is what is asked for of a session for tests.
     """
 
     def __init__(
@@ -52,9 +52,10 @@ class Caller:
         join: str | None = None,
         relay: Relay | None = None,
         token: str | None = None,
+        query: str = "",
     ) -> None:
         self._client = client
-        self._door = f"{join}/peer" if join else door
+        self._door = f"{join}/peer" if join else f"{door}{query}"
         self._join = join
         self._relay = relay
         self._token = token

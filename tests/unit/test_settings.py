@@ -1,6 +1,8 @@
 """The settings: where a value comes from, and what is said when it is wrong."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,3 +191,33 @@ def test_every_field_is_described_and_every_secret_is_hidden() -> None:
         assert env_names(name)
         if name != "tls_key":  # the path of one
             assert ("key" in name or "secret" in name or "password" in name) == (name in secret_fields()), name
+
+
+@pytest.mark.parametrize(
+    ("values", "allowed"),
+    [
+        ({}, True),
+        ({"host": "::1"}, True),
+        ({"host": "0.0.0.0", "auth": "insecure-open"}, False),
+        ({"auth": "token"}, False),
+        ({"auth": "insecure-open"}, False),
+        ({"test_modes": False}, False),
+        ({"host": "0.0.0.0", "test_modes": True}, True),
+    ],
+)
+def test_test_modes_are_on_by_themselves_only_where_nobody_else_comes(values: dict[str, Any], allowed: bool) -> None:
+    """On an open loopback listener; a closed one may have a proxy in front."""
+    assert Settings(**values).effective_test_modes is allowed
+
+
+def test_a_fingerprint_tells_settings_apart_and_knows_no_secret() -> None:
+    """It changes with what is set, and not with a key or a credential."""
+    server = {"urls": "turn:turn.example", "username": "a", "credential": "b"}
+    plain = Settings().fingerprint
+    assert re.fullmatch(r"[0-9a-f]{12}", plain)
+    assert Settings().fingerprint == plain
+    assert Settings(video_fps_max=2).fingerprint != plain
+    assert Settings(gemini_api_key="k").fingerprint == plain
+    with_server = Settings(ice_servers=[server]).fingerprint
+    assert with_server != plain
+    assert Settings(ice_servers=[{**server, "credential": "c"}]).fingerprint == with_server

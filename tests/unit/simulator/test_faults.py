@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.simulator.faults import Fault, Schedule, read_faults
+from gateway.simulator.faults import Fault, Schedule, read_script
 
 
 def test_each_fault_happens_once_on_each_connection_it_names() -> None:
@@ -28,17 +28,19 @@ def test_a_script_is_read(tmp_path: Path) -> None:
     """From TOML, with defaults."""
     script = tmp_path / "faults.toml"
     script.write_text('[[fault]]\nat = "handshake"\ndo = "refuse"\nstatus = 429\nretry_after_s = 3\n')
-    (fault,) = read_faults(script)
+    (fault,) = read_script(script).fault
     assert (fault.status, fault.retry_after_s) == (429, 3)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[[fault]", "not a list"),
-        ("fault = 3", "not a list"),
+        ("[[fault]", "not TOML"),
+        ("fault = 3", "fault: Input should be"),
         ('[[fault]]\nat = "lunch"\ndo = "close"', "at: Input should be"),
         ('[[fault]]\nat = "turn"\ndo = "close"\ncoed = 3', "coed: Extra inputs"),
+        ("think_ms = -1", "think_ms: Input should be greater"),
+        ("thinks_ms = 1", "thinks_ms: Extra inputs"),
         ('[[fault]]\nat = "turn"\ndo = "refuse"', "refuse cannot happen at turn, only at handshake"),
     ],
 )
@@ -47,11 +49,11 @@ def test_a_mistake_in_a_script_is_named(tmp_path: Path, text: str, words: str) -
     script = tmp_path / "faults.toml"
     script.write_text(text)
     with pytest.raises(ConfigError, match=words) as error:
-        read_faults(script)
+        read_script(script)
     assert "faults.toml" in str(error.value)
 
 
 def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With the system's reason."""
     with pytest.raises(ConfigError, match="No such file"):
-        read_faults(tmp_path / "none.toml")
+        read_script(tmp_path / "none.toml")

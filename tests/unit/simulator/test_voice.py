@@ -126,3 +126,34 @@ def test_the_words_count_what_was_heard_and_seen() -> None:
         voice.words_for_text("Hello.", 1, red) == "You wrote: Hello. I saw 1 frame of 512 by 384, mostly red (#c81e28)."
     )
     assert voice.words_for_speech(1.0, 0, None) == "I heard 1.0 seconds of speech and saw no frame."
+
+
+def test_an_echo_in_pieces_is_the_sound_itself() -> None:
+    """Whatever the size of the pieces: one and a half times the samples, the same tone, no seam."""
+    pcm, echo = tone(1.0, frequency_hz=1000.0), voice.Echo()
+    pieces = [echo.feed(pcm[at : at + 666]) for at in range(0, 32_000, 666)]
+    assert not any(is_over for _, is_over in pieces)
+    heard = np.frombuffer(b"".join(sound for sound, _ in pieces), dtype="<i2").astype(float)
+    assert heard.size == 24_000
+    time_s = (np.arange(heard.size) - voice.Upsampler.DELAY_SAMPLES * 1.5) / voice.OUTPUT_HZ
+    expected = 6000 * np.sin(2 * np.pi * 1000 * time_s)
+    assert np.abs(heard - expected)[100:].max() < 60
+
+
+def test_an_echo_is_silent_in_silence() -> None:
+    """What is said comes back with what was just before it, ends once, and begins anew."""
+    echo, size = voice.Echo(), 1280
+    pcm = silence(0.4) + tone(0.2) + silence(0.8) + tone(0.2) + silence(0.4)
+    said = [echo.feed(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    assert [is_over for _, is_over in said].count(True) == 2
+    sounding_s = sum(len(sound) for sound, _ in said) / 2 / voice.OUTPUT_HZ
+    assert sounding_s == pytest.approx(2 * (0.04 + 0.2 + voice.ECHO_HANGOVER_MS / 1000), abs=0.09)
+    assert [sound for sound, _ in said][:9] == [b""] * 9
+
+
+def test_a_tone_has_no_seam() -> None:
+    """Pieces put together are one sine."""
+    generator = voice.Tone()
+    heard = np.frombuffer(b"".join(generator.take(40) for _ in range(25)), dtype="<i2").astype(float)
+    expected = voice.TONE_AMPLITUDE * np.sin(2 * np.pi * voice.TONE_HZ * np.arange(24_000) / voice.OUTPUT_HZ)
+    assert np.abs(heard - expected).max() <= 1

@@ -1,0 +1,90 @@
+// Owns how points become a picture: scales, ticks and marks of a chart, as plain descriptions of SVG elements. It must
+// not know the page or what is drawn.
+// Invariant: every mark lies inside the frame; a chart without points is none.
+
+export const WIDTH = 640;
+export const HEIGHT = 220;
+const LEFT = 56;
+const RIGHT = 16;
+const TOP = 12;
+const BOTTOM = 34;
+const TICKS = 4;
+
+/**
+ * @typedef {{name: string, points: [number, number][]}} Series
+ * @typedef {{tag: string, attributes: Record<string, string | number>, text?: string}} Mark
+ */
+
+/**
+ * Round values for an axis that covers these.
+ * @param {number} least
+ * @param {number} most
+ * @returns {number[]}
+ */
+export function ticks(least, most) {
+  const span = most - least || Math.abs(most) || 1;
+  const rough = span / TICKS;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough);
+  const first = Math.floor(least / step) * step;
+  const found = [];
+  for (let index = 0; first + index * step < most + step; index += 1) {
+    found.push(Number((first + index * step).toPrecision(12)));
+  }
+  return found.length > 1 ? found : [first, first + step];
+}
+
+/**
+ * The marks of a chart.
+ * @param {"line" | "scatter"} kind
+ * @param {Series[]} series
+ * @param {{x: string, y: string, line?: {slope: number, intercept: number}}} labels `line` is drawn through the points
+ * @returns {Mark[] | undefined} undefined when there is no point
+ */
+export function marks(kind, series, { x: xLabel, y: yLabel, line }) {
+  const points = series.flatMap((one) => one.points);
+  if (!points.length) return undefined;
+  const xs = ticks(...extent(points.map(([x]) => x)));
+  const ys = ticks(...extent([...points.map(([, y]) => y), 0]));
+  const x = scale(xs, LEFT, WIDTH - RIGHT);
+  const y = scale(ys, HEIGHT - BOTTOM, TOP);
+  const grid = [
+    ...ys.flatMap((value) => [
+      mark("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value), class: "grid" }),
+      mark("text", { x: LEFT - 8, y: y(value) + 4, class: "tick end" }, label(value)),
+    ]),
+    ...xs.map((value) => mark("text", { x: x(value), y: HEIGHT - BOTTOM + 16, class: "tick middle" }, label(value))),
+    mark("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, class: "axis end" }, xLabel),
+    mark("text", { x: 4, y: TOP + 2, class: "axis" }, yLabel),
+  ];
+  const drawn = series.flatMap(({ points: own }, index) =>
+    kind === "line"
+      ? [mark("polyline", { points: own.map(([px, py]) => `${x(px)},${y(py)}`).join(" "), class: `series s${index}` })]
+      : own.map(([px, py]) => mark("circle", { cx: x(px), cy: y(py), r: 4, class: `point s${index}` })),
+  );
+  return [...grid, ...(line ? [through(line, xs, ys, x, y)] : []), ...drawn];
+}
+
+function through({ slope, intercept }, xs, ys, x, y) {
+  const inside = (value) => Math.min(ys.at(-1), Math.max(ys[0], value));
+  const [from, to] = [xs[0], xs.at(-1)];
+  const ends = { x1: x(from), y1: y(inside(intercept + slope * from)), x2: x(to), y2: y(inside(intercept + slope * to)) };
+  return mark("line", { ...ends, class: "trend" });
+}
+
+function extent(values) {
+  return [Math.min(...values), Math.max(...values)];
+}
+
+function scale(values, from, to) {
+  const [least, most] = [values[0], values.at(-1)];
+  return (value) => Number((from + ((value - least) / (most - least)) * (to - from)).toFixed(1));
+}
+
+function label(value) {
+  return Math.abs(value) >= 10_000 ? `${value / 1000}k` : String(value);
+}
+
+function mark(tag, attributes, text) {
+  return { tag, attributes, text };
+}

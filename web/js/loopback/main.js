@@ -1,0 +1,246 @@
+// Owns the wiring of the loopback page: it reads what the person, the address or a program wants, runs the checks, and
+// gives the report away. It must not know what a check does.
+// Invariant: at most one run at a time; when it is over `window.__report` is the report of it, whoever asked for it.
+
+import { gatewayClient } from "../gateway-client.js";
+import { takeToken } from "../token.js";
+import { Bench, LENGTHS } from "./bench.js";
+import { checks } from "./checks.js";
+import { csv, joinedSounds, junit, markdown, wav, zip } from "./exports.js";
+import { element, Page } from "./page.js";
+import { BUDGETS_SCHEMA, compare, parseBudgets, parseReport, report } from "./report.js";
+import { run } from "./runner.js";
+import { Studio } from "./studio.js";
+
+const VERSION = "0.1.0"; // of this page; it is served by the gateway whose version stands beside it in the report
+const DEFAULT_RATE_HZ = 48_000; // of a file in which there is nothing
+const BUDGETS_KEY = "loopback-budgets";
+const MODE_WORDS = { simulator: "The built-in simulator", live: "The gateway's own model" };
+
+const page = new Page();
+const { elements } = page;
+const studio = new Studio();
+const address = new URLSearchParams(window.location.search);
+const token = takeToken(window);
+const client = gatewayClient({ token });
+
+let config;
+let ownBudgets;
+let budgets;
+let stopping;
+let earlier;
+let kept;
+
+async function start() {
+  page.list(checks);
+  const response = await fetch("/loopback-budgets.json");
+  ownBudgets = (await response.json()).budgets;
+  budgets = ownBudgets;
+  const saved = localStorage.getItem(BUDGETS_KEY);
+  if (saved) useBudgets(saved, "The budgets that this browser had kept cannot be used");
+  showBudgets();
+  config = await client.clientConfig();
+  showConfig();
+  const wanted = address.get("run");
+  if (!wanted) return;
+  const ids = wanted === "all" ? checks.map(({ id }) => id) : wanted.split(",");
+  page.choose(ids);
+  await runChosen();
+}
+
+function showConfig() {
+  const model = config.upstream === "simulator" ? "simulator" : `${config.upstream}, ${config.model}`;
+  elements.gateway.textContent = `Gateway ${config.version}: ${model}`;
+  const modes = config.test_modes;
+  const offered = modes ? ["simulator", "live"] : ["live"];
+  elements.mode.replaceChildren(...offered.map((mode) => element("option", { value: mode }, MODE_WORDS[mode])));
+  elements.network.replaceChildren(element("option", { value: "" }, "As it is"));
+  for (const [name, { words }] of Object.entries(modes?.networks ?? {})) {
+    elements.network.append(element("option", { value: name }, `${name}: ${words}`));
+  }
+  if (modes) elements.network.append(element("option", { value: "custom" }, "custom"));
+  elements.network.disabled = !modes;
+  elements.noTestModes.hidden = Boolean(modes);
+  for (const [name, { min, max }] of Object.entries(modes?.custom_network ?? {})) {
+    const value = name === "burst" ? "1" : "0";
+    const input = element("input", { type: "number", name, min, max, value, step: "any" });
+    elements.custom.append(element("label", {}, name.replaceAll("_", " "), input));
+  }
+  for (const name of ["mode", "network", "length", "seed"]) if (address.has(name)) elements[name].value = address.get(name);
+  for (const input of elements.custom.querySelectorAll("input")) input.value = address.get(input.name) ?? input.value;
+  showCustom();
+}
+
+function showCustom() {
+  elements.custom.hidden = elements.network.value !== "custom";
+}
+
+function settingsOf() {
+  const custom = [...elements.custom.querySelectorAll("input")].map(({ name, value }) => [name, Number(value)]);
+  return {
+    mode: elements.mode.value || "live",
+    network: elements.network.value,
+    custom: elements.network.value === "custom" ? Object.fromEntries(custom) : {},
+    seed: Number(elements.seed.value) || 1,
+    length: elements.length.value in LENGTHS ? elements.length.value : "usual",
+  };
+}
+
+async function runChosen() {
+  if (stopping) return;
+  const chosen = checks.filter(({ id }) => page.chosen.includes(id));
+  page.notice(chosen.length ? "" : "No check is chosen.");
+  if (!chosen.length) return;
+  stopping = new AbortController();
+  page.clear();
+  busy(true);
+  const [created, beganMs] = [new Date().toISOString(), performance.now()];
+  try {
+    const settings = settingsOf();
+    const sound = await studio.open().then(
+      () => studio,
+      (problem) => problem,
+    );
+    const iceServers = await client.iceServers();
+    const bench = new Bench({ studio: sound, config, iceServers, settings, token, signal: stopping.signal });
+    let [done, now] = [0, ""];
+    const progress = () => page.outcome(`Running ${done + 1} of ${chosen.length}: ${now}`);
+    const reports = await run(chosen, bench, budgets, {
+      began(id) {
+        now = chosen.find((check) => check.id === id).title;
+        progress();
+        page.began(id);
+      },
+      ended(one, details) {
+        done += 1;
+        page.ended(one, details);
+      },
+    });
+    const durationS = Math.round(performance.now() - beganMs) / 1000;
+    finish(reports, bench, settings, created, durationS);
+  } catch (problem) {
+    page.notice(problem.message);
+    page.outcome("The run could not begin.");
+    window.__report = { problem: problem.message };
+  } finally {
+    await studio.close();
+    stopping = undefined;
+    busy(false);
+  }
+}
+
+function finish(reports, bench, settings, created, durationS) {
+  const { version, upstream, model, settings_hash: hash } = config;
+  kept = bench.kept;
+  const made = report({
+    created,
+    duration_s: durationS,
+    gateway: { version, upstream, model, settings_hash: hash },
+    page: { version: VERSION, user_agent: navigator.userAgent, language: navigator.language },
+    settings,
+    budgets,
+    checks: reports,
+    ttfab: kept.ttfab,
+    samples: kept.samples,
+    descriptions: kept.descriptions,
+  });
+  const { PASS, WARN, FAIL, SKIP } = made.counts;
+  const counted = `${PASS} passed, ${WARN} warned, ${FAIL} failed, ${SKIP} skipped`;
+  page.outcome(`${made.verdict}: ${counted}, in ${Math.round(durationS)} s.`, made.verdict);
+  if (earlier) page.compared(compare(made, earlier));
+  window.__compare = (text) => compare(made, parseReport(text));
+  window.__exports = { junit: junit(made), markdown: markdown(made), csv: csv(made.ttfab) };
+  window.__report = made;
+}
+
+function busy(isBusy) {
+  for (const name of ["run", "runChosen", "mode", "network", "length", "seed"]) elements[name].disabled = isBusy;
+  elements.network.disabled ||= !config?.test_modes;
+  elements.stop.disabled = !isBusy;
+  for (const button of elements.exports.querySelectorAll("button")) button.disabled = isBusy || !window.__report?.checks;
+}
+
+// Budgets
+
+function useBudgets(text, otherwise) {
+  try {
+    budgets = parseBudgets(text, ownBudgets);
+    return true;
+  } catch (problem) {
+    page.notice(`${otherwise}: ${problem.message}`);
+    return false;
+  }
+}
+
+function showBudgets() {
+  page.budgets(budgets, (key, level, limit) => {
+    budgets = { ...budgets, [key]: { ...budgets[key], [level]: limit } };
+    localStorage.setItem(BUDGETS_KEY, budgetsFile());
+  });
+}
+
+function budgetsFile() {
+  return JSON.stringify({ schema: BUDGETS_SCHEMA, budgets }, null, 2);
+}
+
+// What the person presses
+
+const stamp = () => window.__report.created.replaceAll(/[:.]/g, "-");
+const EXPORTS = {
+  exportJson: () => page.download(`loopback-${stamp()}.json`, [JSON.stringify(window.__report, null, 2)], "application/json"),
+  exportJunit: () => page.download(`loopback-${stamp()}.xml`, [window.__exports.junit], "application/xml"),
+  exportMarkdown: () => page.download(`loopback-${stamp()}.md`, [window.__exports.markdown], "text/markdown"),
+  exportCsv: () => page.download(`loopback-ttfab-${stamp()}.csv`, [window.__exports.csv], "text/csv"),
+  exportWav: () => page.download(`loopback-sound-${stamp()}.wav`, [soundFile()], "audio/wav"),
+  exportZip: async () => page.download(`loopback-frames-${stamp()}.zip`, [await pictureFiles()], "application/zip"),
+};
+
+function soundFile() {
+  const rateHz = kept.sounds[0]?.rateHz ?? DEFAULT_RATE_HZ;
+  return wav(joinedSounds(kept.sounds.map(({ samples }) => samples), rateHz), rateHz);
+}
+
+async function pictureFiles() {
+  const files = kept.pictures.map(async ({ name, picture }) => ({
+    name,
+    data: new Uint8Array(await picture.arrayBuffer()),
+  }));
+  return zip(await Promise.all(files));
+}
+
+for (const [id, action] of Object.entries(EXPORTS)) elements[id].addEventListener("click", action);
+elements.run.addEventListener("click", () => {
+  page.choose(checks.map(({ id }) => id));
+  runChosen();
+});
+elements.runChosen.addEventListener("click", runChosen);
+elements.stop.addEventListener("click", () => stopping?.abort(new Error("The run was stopped.")));
+elements.network.addEventListener("change", showCustom);
+elements.budgetsSave.addEventListener("click", () => page.download("loopback-budgets.json", [budgetsFile()], "application/json"));
+elements.budgetsReset.addEventListener("click", () => {
+  localStorage.removeItem(BUDGETS_KEY);
+  budgets = ownBudgets;
+  showBudgets();
+});
+elements.budgetsLoad.addEventListener("change", async ({ target }) => {
+  if (!target.files[0] || !useBudgets(await target.files[0].text(), "These budgets cannot be used")) return;
+  localStorage.setItem(BUDGETS_KEY, budgetsFile());
+  showBudgets();
+  page.notice("");
+});
+elements.compareLoad.addEventListener("change", async ({ target }) => {
+  if (!target.files[0]) return;
+  try {
+    earlier = parseReport(await target.files[0].text());
+    page.notice("");
+    if (window.__report?.checks) page.compared(compare(window.__report, earlier));
+  } catch (problem) {
+    page.notice(`This report cannot be compared with: ${problem.message}`);
+  }
+});
+window.addEventListener("pagehide", () => stopping?.abort(new Error("The page was left.")));
+
+start().catch((problem) => {
+  page.notice(problem.message);
+  window.__report = { problem: problem.message };
+});

@@ -1,0 +1,67 @@
+// Owns the statistics of measurements. It must not know what was measured.
+// Invariant: what cannot be told from too few values is undefined, never a guess.
+
+/**
+ * @param {number[]} values
+ * @returns {number | undefined}
+ */
+export function mean(values) {
+  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : undefined;
+}
+
+/**
+ * By linear interpolation between the nearest values.
+ * @param {number[]} values
+ * @param {number} share 0.5 for the median
+ * @returns {number | undefined}
+ */
+export function quantile(values, share) {
+  if (!values.length) return undefined;
+  const ordered = [...values].sort((left, right) => left - right);
+  const at = (ordered.length - 1) * share;
+  const below = Math.floor(at);
+  const above = Math.min(below + 1, ordered.length - 1);
+  return ordered[below] + (ordered[above] - ordered[below]) * (at - below);
+}
+
+/**
+ * The straight line through points by least squares, and how sure its slope is.
+ * @param {number[]} xs
+ * @param {number[]} ys
+ * @returns {{slope: number, intercept: number, slopeError: number} | undefined} `slopeError` is the standard error;
+ *   undefined with fewer than three points, or when all have the same x
+ */
+export function fit(xs, ys) {
+  if (xs.length < 3) return undefined;
+  const [middleX, middleY] = [mean(xs), mean(ys)];
+  let [spread, together] = [0, 0];
+  xs.forEach((x, index) => {
+    spread += (x - middleX) ** 2;
+    together += (x - middleX) * (ys[index] - middleY);
+  });
+  if (spread === 0) return undefined;
+  const slope = together / spread;
+  const intercept = middleY - slope * middleX;
+  const left = xs.reduce((sum, x, index) => sum + (ys[index] - intercept - slope * x) ** 2, 0);
+  return { slope, intercept, slopeError: Math.sqrt(left / (xs.length - 2) / spread) };
+}
+
+/**
+ * How much of a slope is beyond doubt: what is left of it after two standard errors, 0 when nothing is.
+ * @param {{slope: number, slopeError: number} | undefined} line
+ * @returns {number | undefined}
+ */
+export function sureSlope(line) {
+  if (!line) return undefined;
+  const left = Math.abs(line.slope) - 2 * line.slopeError;
+  return left > 0 ? Math.sign(line.slope) * left : 0;
+}
+
+/**
+ * @param {number | undefined} value
+ * @param {number} digits after the point
+ * @returns {number | undefined}
+ */
+export function round(value, digits = 0) {
+  return value === undefined || !Number.isFinite(value) ? undefined : Number(value.toFixed(digits));
+}
