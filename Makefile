@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser fuzz soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,13 @@ web: $(VENV)/.dev  ## The pages' own modules, in Node where there is one
 browser: $(VENV)/.dev  ## The main job in a real Chromium
 	$(BIN)/pytest tests/browser
 
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/.fuzz  ## A million inputs for whatever reads the bytes of others; ten minutes
+	$(BIN)/python -m tests.fuzz --report docs/fuzz.md
+
 soak: $(VENV)/.dev  ## Half an hour of virtual calls with random faults
 	$(BIN)/python -m bench.soak --report docs/soak.md
 
@@ -77,7 +84,7 @@ format: $(VENV)/.dev  ## Let ruff arrange the code
 
 constraints:  ## Resolve the exact versions again, from an empty environment
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,vertex]'
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,fuzz,vertex]'
 	build/constraints/bin/python -m pip freeze --exclude gemini-live-gateway > constraints.txt
 
 clean:  ## Remove what was made
