@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test setup check lint types imports unit integration web browser fuzz soak bench-faults bench-tools bench-network bench-calls audit docs constraints format clean
+.PHONY: help run test setup check lint types imports unit integration web browser fuzz soak bench-faults bench-tools bench-network bench-calls bench-flood audit docs constraints format clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,8 @@ types: $(VENV)/.dev  ## Types, strictly
 imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated tables
 	$(BIN)/pytest tests/unit/test_imports.py tests/unit/test_docs.py
 
-unit: $(VENV)/.dev  ## The pure rules
-	$(BIN)/pytest tests/unit tests/measure
+unit: $(VENV)/.dev  ## The pure rules, and a short run of the fuzz targets
+	$(BIN)/pytest tests/unit tests/measure tests/fuzz
 
 integration: $(VENV)/.dev  ## Several parts together, on loopback
 	$(BIN)/pytest tests/integration
@@ -71,6 +71,9 @@ bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromiu
 
 bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
 	$(BIN)/python -m bench.calls --report docs/calls.md
+
+bench-flood: $(VENV)/.dev  ## Ten times the callers that there are places for
+	$(BIN)/python -m bench.flood --report docs/flood.md
 
 audit: $(VENV)/.dev  ## What the project is built of: agreed, unchanged, not known to be vulnerable
 	$(BIN)/python .ci/audit.py

@@ -8,6 +8,7 @@ the credentials of ICE and DTLS; what does not pass raises an error that says wh
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from gateway.errors import BadOffer, PayloadTooLarge, TooManySections, UnsupportedOffer
@@ -15,6 +16,7 @@ from gateway.errors import BadOffer, PayloadTooLarge, TooManySections, Unsupport
 OFFER_MAX_BYTES = 64 * 1024  # the largest offers of browsers have 15 kB
 SECTIONS_MAX = 8  # a browser offers three; each more is one that was added and given up
 LINES_MAX = 2000
+PORT = re.compile(r"\d{1,5}", re.ASCII)
 KINDS = {"audio", "video", "application"}
 VIDEO_CODECS = {"VP8", "H264"}
 DIRECTIONS = {"sendrecv", "sendonly", "recvonly", "inactive"}
@@ -109,9 +111,14 @@ def _read(body: bytes) -> tuple[Section, list[Section]]:
     return session, sections
 
 
+def is_port(text: str) -> bool:
+    """A port as SDP writes it. Python calls more than these digits a number, and refuses to read thousands of them."""
+    return PORT.fullmatch(text) is not None and int(text) <= 65535
+
+
 def _media_line(line: str, number: int) -> Section:
     parts = line.removeprefix("m=").split()
-    if len(parts) < 4 or not parts[1].isdigit():
+    if len(parts) < 4 or not is_port(parts[1]):
         raise BadOffer(f"Line {number} of the offer is not a media line: {line[:40]!r}.")
     return Section(parts[0], int(parts[1]))
 

@@ -20,6 +20,8 @@ WORDS = {
     "binary": "not text",
     "no-sections": "no media section",
     "cut-off": "is not a media line",
+    "port-endless": "is not a media line",
+    "port-superscript": "is not a media line",
     "line": "is not an SDP line",
     "no-ice": "no ICE user fragment",
     "no-fingerprint": "no DTLS fingerprint",
