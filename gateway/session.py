@@ -367,12 +367,6 @@ class Session:
         self._frames.waits(frame)
         self._conversation.send_frame(frame.id, frame.jpeg)
 
-    def _peer_intake(self, verdict: Verdict) -> None:
-        if verdict is Verdict.END:
-            self.end(EndReason.TOO_MUCH_MEDIA)
-        else:
-            self._allowance.traffic(verdict is Verdict.NO_VIDEO)
-
     # The end
 
     def _cancel_grace(self) -> None:
@@ -432,7 +426,7 @@ class _PeerOfSession:
 
     def peer_intake(self, verdict: Verdict) -> None:
         if self._present:
-            self._session._peer_intake(verdict)
+            self._session._allowance.traffic(verdict)
 
     def peer_frame(self, frame: Frame) -> None:
         if self._present:

@@ -137,7 +137,9 @@ def _check_transport(session: Section, active: list[Section]) -> None:
             raise UnsupportedOffer(f"The offer's {section.kind} section holds its connection back (a=setup:holdconn).")
         if section.kind != "application" and "a=rtcp-mux" not in section.lines:
             raise UnsupportedOffer(f"The offer's {section.kind} section has no a=rtcp-mux, which the gateway needs.")
-    bundles = [value.split()[1:] for value in session.values("group") if value.startswith("BUNDLE")]
+    bundles = [words[1:] for words in map(str.split, session.values("group")) if words[:1] == ["BUNDLE"]]
     mids = [mid for section in active for mid in section.values("mid")]
-    if len(active) > 1 and not any(set(mids) <= set(bundle) and len(mids) == len(active) for bundle in bundles):
+    if len(active) > 1 and not (bundles and set(mids) <= set(bundles[0]) and len(mids) == len(active)):
         raise UnsupportedOffer("The offer's sections are not in one BUNDLE group, which the gateway needs.")
+    if bundles and bundles[0] and bundles[0][0] not in mids:  # RFC 8843 §7.2: it is the one whose transport all use
+        raise BadOffer("The first section of the offer's BUNDLE group is not there.")

@@ -33,6 +33,8 @@ WORDS = {
     "no-opus": "no Opus",
     "only-av1": "neither VP8 nor H.264",
     "not-bundled": "BUNDLE",
+    "bundle-of-nothing": "BUNDLE group is not there",
+    "bundle-word": "BUNDLE",
     "no-rtcp-mux": "rtcp-mux",
     "kind": "'image'",
 }
