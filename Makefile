@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test check lint types types-js imports test-qa screenshots-qa qa unit integration web browser pages screenshots interop soak bench-faults bench-tools bench-start bench-network bench-calls bench-chaos audit secrets turn-audit test-deploy docs format constraints clean
+.PHONY: help setup run test check lint types types-js imports test-qa screenshots-qa qa unit integration web browser pages screenshots interop fuzz soak bench-faults bench-tools bench-start bench-network bench-calls bench-chaos bench-flood audit secrets turn-audit test-deploy docs format constraints clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,8 @@ screenshots-qa: $(VENV)/.dev  ## Pictures of every state of the loopback page, f
 qa: $(BIN)/gateway  ## The loopback page by itself, with a Chromium of this machine
 	$(BIN)/gateway qa
 
-unit: $(VENV)/.dev  ## The pure rules
-	$(BIN)/pytest tests/unit tests/measure
+unit: $(VENV)/.dev  ## The pure rules, and a short run of the fuzz targets
+	$(BIN)/pytest tests/unit tests/measure tests/fuzz
 
 integration: $(VENV)/.dev  ## Several parts together, on loopback
 	$(BIN)/pytest tests/integration tests/turn tests/deploy
@@ -70,6 +70,13 @@ screenshots: $(VENV)/.dev  ## A picture of every state of the call page, into bu
 
 interop: $(VENV)/.dev  ## Clients of others: FFmpeg, web clients in Chromium, libwebrtc in Node
 	$(BIN)/pytest tests/interop
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/.fuzz  ## A million inputs for whatever reads the bytes of others; ten minutes
+	$(BIN)/python -m tests.fuzz --report docs/fuzz.md
 
 soak: $(VENV)/.dev  ## Half an hour of virtual calls with random faults
 	$(BIN)/python -m bench.soak --report docs/soak.md
@@ -93,6 +100,8 @@ bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what thei
 
 bench-chaos: $(VENV)/.dev  ## Nodes that die, sleep, drain or lose their store, with calls in them
 	$(BIN)/python -m bench.chaos --report docs/chaos.md
+bench-flood: $(VENV)/.dev  ## Ten times the callers that there are places for
+	$(BIN)/python -m bench.flood --report docs/flood.md
 
 audit: $(VENV)/.dev  ## What the project is built of: agreed, unchanged, not known to be vulnerable
 	$(BIN)/python .ci/audit.py
@@ -118,6 +127,7 @@ format: $(VENV)/.dev  ## Let ruff arrange the code
 constraints:  ## Resolve the exact versions again, from an empty environment
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,vertex,redis]'
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,fuzz,vertex]'
 	build/constraints/bin/python -m pip freeze --exclude gemini-live-gateway > constraints.txt
 
 clean:  ## Remove what was made

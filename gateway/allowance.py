@@ -17,6 +17,7 @@ from typing import Literal
 from gateway import events
 from gateway.guard.budgets import Budget, Low, Spent
 from gateway.guard.deadlines import Deadlines, Kind, Over, Soon
+from gateway.guard.intake import Verdict
 from gateway.lifecycle import EndReason
 from gateway.settings import Settings
 from gateway.telemetry import metrics
@@ -135,9 +136,12 @@ class Allowance:
         self._sparing = sparing
         self._speaks_against("load", no_video, changed=changed)
 
-    def traffic(self, too_much: bool) -> None:
+    def traffic(self, verdict: Verdict) -> None:
         """The sender keeps to what a call may send, or does not."""
-        self._speaks_against("traffic", too_much)
+        if verdict is Verdict.END:
+            self._limit_met(EndReason.TOO_MUCH_MEDIA)
+        else:
+            self._speaks_against("traffic", verdict is Verdict.NO_VIDEO)
 
     def picture_refused(self, width: int, height: int) -> None:
         """The camera's pictures are too large; told once for each size."""

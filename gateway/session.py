@@ -213,7 +213,7 @@ class Session:
         if not self._peers.take(self._now_s):
             raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
         legs = self._conversation, self._speech, self._allowance, self._frames
-        uplink = Uplink(*legs, publish=self.events.publish, on_state=self._peer_state, end=self.end)
+        uplink = Uplink(*legs, publish=self.events.publish, on_state=self._peer_state)
         peer = Peer(self._settings, self._voice, uplink, self._media, self._frame_ids, direction)
         uplink.is_present = lambda: self._peer is peer
         try:

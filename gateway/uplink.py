@@ -12,7 +12,6 @@ from collections.abc import Callable
 from gateway import events
 from gateway.allowance import Allowance
 from gateway.guard.intake import Verdict
-from gateway.lifecycle import EndReason
 from gateway.live.conversation import Conversation
 from gateway.media.peer import Frame, PeerState
 from gateway.sent_frames import SentFrames
@@ -31,7 +30,6 @@ class Uplink:
         *,
         publish: Callable[[events.Message], None],
         on_state: Callable[[PeerState, str], None],
-        end: Callable[[EndReason], None],
     ) -> None:
         self.is_present: Callable[[], bool] = lambda: False
         self._conversation = conversation
@@ -40,7 +38,6 @@ class Uplink:
         self._frames = frames
         self._publish = publish
         self._on_state = on_state
-        self._end = end
 
     def peer_audio(self, pcm: bytes) -> None:
         """40 ms of sound, 16 kHz mono s16le."""
@@ -75,12 +72,8 @@ class Uplink:
 
     def peer_intake(self, verdict: Verdict) -> None:
         """Whether it sends too much."""
-        if not self.is_present():
-            return
-        if verdict is Verdict.END:
-            self._end(EndReason.TOO_MUCH_MEDIA)
-        else:
-            self._allowance.traffic(verdict is Verdict.NO_VIDEO)
+        if self.is_present():
+            self._allowance.traffic(verdict)
 
     def peer_state(self, state: PeerState, reason: str) -> None:
         """How the connection is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 from weakref import WeakSet
 
@@ -23,6 +24,7 @@ from gateway.session import Session
 HEARTBEAT_S = 20.0  # finds a phone that is gone; below the 30 to 60 s after which proxies cut idle connections
 MESSAGE_MAX_BYTES = 64 * 1024
 TEXT_MAX_CHARS = 8000
+SEQ = re.compile(r"\d{1,15}", re.ASCII)
 
 
 class EventDoor:
@@ -117,6 +119,6 @@ def _refusal(message_id: Any, words: str) -> events.Message:
 def _after(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not SEQ.fullmatch(text):
         raise BadRequest(f"after must be the seq of the last event that was seen, and was {text[:20]!r}.")
     return int(text)

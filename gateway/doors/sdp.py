@@ -8,6 +8,7 @@ sends, one bundle, and the credentials of ICE and DTLS; what does not pass raise
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from gateway.errors import BadOffer, PayloadTooLarge, TooManySections, UnsupportedOffer
@@ -17,6 +18,7 @@ SECTIONS_MAX = 8  # a browser offers three; each more is one that was added and 
 LINES_MAX = 2000
 KINDS = frozenset({"audio", "video", "application"})
 WHIP_KINDS = frozenset({"audio", "video"})
+PORT = re.compile(r"\d{1,5}", re.ASCII)
 VIDEO_CODECS = {"VP8", "H264"}
 DIRECTIONS = {"sendrecv", "sendonly", "recvonly", "inactive"}
 
@@ -193,9 +195,14 @@ def _read(body: bytes) -> tuple[Section, list[Section]]:
     return session, sections
 
 
+def is_port(text: str) -> bool:
+    """A port as SDP writes it. Python calls more than these digits a number, and refuses to read thousands of them."""
+    return PORT.fullmatch(text) is not None and int(text) <= 65535
+
+
 def _media_line(line: str, number: int) -> Section:
     parts = line.removeprefix("m=").split()
-    if len(parts) < 4 or not parts[1].isdigit():
+    if len(parts) < 4 or not is_port(parts[1]):
         raise BadOffer(f"Line {number} of the offer is not a media line: {line[:40]!r}.")
     return Section(parts[0], int(parts[1]))
 
@@ -214,7 +221,9 @@ def _check_transport(session: Section, active: list[Section]) -> None:
             raise UnsupportedOffer(f"The offer's {section.kind} section holds its connection back (a=setup:holdconn).")
         if section.kind != "application" and "a=rtcp-mux" not in section.lines:
             raise UnsupportedOffer(f"The offer's {section.kind} section has no a=rtcp-mux, which the gateway needs.")
-    bundles = [value.split()[1:] for value in session.values("group") if value.startswith("BUNDLE")]
+    bundles = [words[1:] for words in map(str.split, session.values("group")) if words[:1] == ["BUNDLE"]]
     mids = [mid for section in active for mid in section.values("mid")]
-    if len(active) > 1 and not any(set(mids) <= set(bundle) and len(mids) == len(active) for bundle in bundles):
+    if len(active) > 1 and not (bundles and set(mids) <= set(bundles[0]) and len(mids) == len(active)):
         raise UnsupportedOffer("The offer's sections are not in one BUNDLE group, which the gateway needs.")
+    if bundles and bundles[0] and bundles[0][0] not in mids:  # RFC 8843 §7.2: it is the one whose transport all use
+        raise BadOffer("The first section of the offer's BUNDLE group is not there.")

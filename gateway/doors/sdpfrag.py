@@ -7,13 +7,16 @@ Owns the reading of one fragment. It must not know peers or HTTP.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
+from gateway.doors.sdp import is_port
 from gateway.errors import BadRequest
 from gateway.media.peer import TrickleCandidate
 
 FRAGMENT_MAX_BYTES = 16 * 1024
 CANDIDATES_MAX = 100  # a phone with VPN, two SIMs and IPv6 has a dozen
+PRIORITY = re.compile(r"\d{1,10}", re.ASCII)  # RFC 8839 §5.1 counts the digits; Python refuses to read thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +72,15 @@ def _candidate(value: str, number: int) -> str:
     valid = (
         len(parts) >= 8
         and parts[1] in ("0", "1", "2")
-        and parts[3].isascii()
-        and parts[3].isdigit()
-        and parts[5].isascii()
-        and parts[5].isdigit()
-        and int(parts[5]) <= 65535
+        and PRIORITY.fullmatch(parts[3])
+        and is_port(parts[5])
         and parts[6] == "typ"
         and _is_address(parts[4])
     )
     if not valid:
         raise BadRequest(f"Line {number} of the fragment is not an ICE candidate: {value[:60]!r}.")
     for name, related in zip(parts[8::2], parts[9::2], strict=False):
-        if name == "rport" and not related.isdecimal():
+        if name == "rport" and not is_port(related):
             raise BadRequest(f"Line {number} of the fragment has a related port that is none: {related[:20]!r}.")
     parts[1] = "1" if parts[1] == "0" else parts[1]
     return "candidate:" + " ".join(parts)

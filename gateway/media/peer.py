@@ -137,6 +137,9 @@ class Peer:
             raise UnsupportedOffer(f"The offer has no codec in common with the gateway: {error}.") from None
         except (ValueError, InvalidStateError) as error:
             raise BadOffer(f"The offer cannot be used: {error}.") from None
+        except Exception as error:  # aiortc takes for granted what a browser does
+            logger.warning("an offer that passed the check cannot be used", exc_info=error)
+            raise BadOffer("The offer cannot be used: its sections contradict each other.") from None
         self._first_mid = sections[0].rtp.muxId
         self._remote_ufrag = sections[0].ice.usernameFragment if sections[0].ice else None
         answer_sdp = finished_answer(
@@ -225,11 +228,15 @@ class Peer:
             self._stop_beat()
         if self._plane is not None:
             self._plane.goodbye()
-        await self._pc.close()
-        if self._leg is not None:
-            self._leg.close()
-            self._worker.udp.leave(self._leg.ufrag)
-        self._changed.set()
+        try:
+            await self._pc.close()
+        except Exception as error:  # of an offer that it could not use; what is ours is let go all the same
+            logger.warning("a connection could not be closed in order", exc_info=error)
+        finally:
+            if self._leg is not None:
+                self._leg.close()
+                self._worker.udp.leave(self._leg.ufrag)
+            self._changed.set()
 
     # Negotiation
 

@@ -29,16 +29,16 @@ TARGET_MS = 50.0
 GROWTH_MAX_KIB = 4096  # what the allocator keeps; a leak of 200 bytes an input is as much
 WARM_UP = 2_000  # inputs, after which caches and the allocator have what they need
 REPLAYED = 10_000  # inputs between two looks at the memory
-REPLAY_MAX_S = 40.0
+REPLAY_MAX_S = 15.0
 HEAD = """# Fuzzing
 
 By `make fuzz`: every place where bytes of others are first read, under atheris {atheris} (libFuzzer, guided by
 coverage), from the seeds in `tests/corpus`. {date}, commit {commit}, Python {python}, {cores} shared cores.
 
 A target may raise nothing but the error that its module promises, must keep what it promises to bound, and may take
-{target:.0f} ms of processor time for an input. The time, and the growth of memory over {replayed:,} further inputs, are
-measured without instrumentation on all inputs that reached something new. A short run of the same targets is part of
-`make test`; what was found is mended and kept in `tests/corpus/fuzz`.
+{target:.0f} ms of processor time for an input. The time, and the growth of memory over up to {replayed:,} further
+inputs, are measured without instrumentation on all inputs that reached something new. A short run of the same targets
+is part of `make test`; what was found is mended and kept in `tests/corpus/fuzz`.
 
 | target | inputs | reached (features) | inputs that reached something new | slowest, ms | growth, KiB | findings |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -20,9 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from aioice.candidate import Candidate
 from aioice.ice import Connection
-from aiortc.sdp import SessionDescription
+from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from gateway.doors.events import _command
 from gateway.doors.sdp import check_offer
@@ -47,6 +46,7 @@ from gateway.media.udp import ADDRESSES_MAX, UdpPort, _Socket
 from gateway.media.video_uplink import CODED_MAX, VideoUplink
 from gateway.media.worker import MediaWorker
 from gateway.settings import Settings, env_names
+from gateway.settings_check import check_start
 from gateway.settings_sources import load_settings
 from tests.clock import VirtualLoop
 
@@ -151,7 +151,7 @@ def _fragment(data: bytes) -> None:
         return
     for trickled in fragment.candidates:
         if usable_candidate(trickled.candidate):
-            Candidate.from_sdp(trickled.candidate.removeprefix("candidate:"))
+            candidate_from_sdp(trickled.candidate.removeprefix("candidate:"))
 
 
 def _rtp(data: bytes) -> None:
@@ -306,7 +306,7 @@ def _settings(data: bytes) -> None:
         _config().write_bytes(toml)
         env["GATEWAY_CONFIG"] = os.fspath(_config())
     with contextlib.suppress(ConfigError):
-        load_settings(env).check_start()
+        check_start(load_settings(env))
 
 
 def _pictures(data: bytes) -> None:
@@ -330,14 +330,14 @@ def _addresses(data: bytes) -> None:
 TARGETS = (
     Target("offer", _offer, ("sdp",), 10, 16_384),
     Target("negotiation", _negotiation, ("sdp",), 1, 16_384),
-    Target("fragment", _fragment, ("sdpfrag",), 15),
-    Target("rtp", _rtp, (), 20),
-    Target("rtcp", _rtcp, (), 20),
-    Target("plane", _plane, (), 5),
-    Target("udp", _udp, (), 15),
-    Target("gemini", _gemini, ("gemini",), 15),
-    Target("commands", _commands, (), 20),
+    Target("fragment", _fragment, ("sdpfrag",), 30, 16_384),
+    Target("rtp", _rtp, (), 40),
+    Target("rtcp", _rtcp, (), 60),
+    Target("plane", _plane, (), 6),
+    Target("udp", _udp, (), 20),
+    Target("gemini", _gemini, ("gemini",), 30),
+    Target("commands", _commands, (), 60),
     Target("settings", _settings, (), 2),
-    Target("pictures", _pictures, (), 20),
-    Target("addresses", _addresses, (), 10),
+    Target("pictures", _pictures, (), 80),
+    Target("addresses", _addresses, (), 40),
 )

@@ -167,7 +167,8 @@ async def test_a_client_that_comes_back_misses_nothing(client: TestClient) -> No
             await until(socket, "bot-ready")
         async with client.ws_connect(f"{caller.location}/events?after={first['seq']}") as again:
             assert (await again.receive_json(timeout=PATIENCE_S))["seq"] == first["seq"] + 1
-        assert (await client.get(f"{caller.location}/events?after=x")).status == 400
+        for after in ("x", "²", "9" * 5000):
+            assert (await client.get(f"{caller.location}/events", params={"after": after})).status == 400
         assert (await client.get(f"{caller.location}/events")).status == 400
         assert await caller.end() == 204
 

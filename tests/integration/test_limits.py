@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import random
 import re
+from collections import Counter
 from typing import Any
 
 import av
@@ -12,9 +14,10 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiortc import VideoStreamTrack
 
-from gateway.guard import admission
+from gateway.guard import admission, intake
 from gateway.simulator import Simulator
 from gateway.telemetry import load
+from tests.integration import guarded
 from tests.integration.caller import Caller
 from tests.integration.test_doors import FRAGMENT, GOOD_OFFER, SDP
 from tests.integration.test_session import PATIENCE_S, until
@@ -33,7 +36,7 @@ async def problem(response: Any) -> tuple[int, str, int | None]:
 
 async def reached(client: TestClient, limit: str) -> float:
     """How often a limit was met, by the metrics of this process."""
-    text = await (await client.get("/metrics")).text()
+    text = await (await client.get("/metrics", headers=guarded.bearing(guarded.OPERATOR_KEY))).text()
     found = re.search(rf'gateway_limits_reached_total{{limit="{limit}"}} (\S+)', text)
     return float(found[1]) if found else 0.0
 
@@ -62,6 +65,41 @@ async def test_an_address_that_nobody_vouches_for_is_not_believed(open_client: A
     client = await open_client(requests_per_s_address=NEVER, requests_burst=3)
     statuses = [(await client.get("/", headers={"X-Forwarded-For": f"203.0.113.{index}"})).status for index in range(4)]
     assert statuses == [200, 200, 200, 429]
+
+
+async def test_a_subject_has_a_rate_of_its_own(open_client: Any) -> None:
+    """From whatever address and with whatever token; others are not met."""
+    client = await open_client(
+        **guarded.SETTINGS, requests_per_s_address=1e6, requests_per_s_subject=NEVER, requests_burst=4
+    )
+    anna = [await guarded.mint(client, subject="anna") for _ in range(2)]
+    ben = await guarded.mint(client, subject="ben")
+    before = await reached(client, "too_many_requests")
+    asked = [await client.get("/v1/client-config", headers=guarded.bearing(anna[n % 2])) for n in range(5)]
+    assert [response.status for response in asked] == [200] * 4 + [429]
+    assert (await problem(asked[4]))[1] == "too_many_requests"
+    assert await reached(client, "too_many_requests") == before + 1
+    assert (await client.get("/v1/client-config", headers=guarded.bearing(ben))).status == 200
+
+
+async def test_a_subject_has_so_many_sessions(open_client: Any) -> None:
+    """One more is told how many there are; another subject, and the same one after it hung up, gets one."""
+    client = await open_client(**guarded.SETTINGS, sessions_per_subject=2)
+
+    async def start(subject: str) -> Any:
+        headers = {**SDP, **guarded.bearing(await guarded.mint(client, subject=subject))}
+        return await client.post("/v1/sessions", data=GOOD_OFFER, headers=headers)
+
+    started = [await start("anna") for _ in range(2)]
+    assert [response.status for response in started] == [201, 201]
+    before = await reached(client, "too_many_sessions_of_subject")
+    status, code, _ = await problem(await start("anna"))
+    assert (status, code) == (429, "too_many_sessions_of_subject")
+    assert await reached(client, "too_many_sessions_of_subject") == before + 1
+    assert (await start("ben")).status == 201
+    key = guarded.bearing(guarded.OPERATOR_KEY)
+    assert (await client.delete(started[0].headers["Location"], headers=key)).status == 204
+    assert (await start("anna")).status == 201
 
 
 async def test_sessions_that_wait_for_their_browser_are_limited(open_client: Any) -> None:
@@ -134,6 +172,16 @@ async def test_a_budget_ends_a_call_with_a_goodbye(open_client: Any, simulator: 
     assert "goodbye" not in record["turns"][-1]["user"], "what the gateway asked is not what the person said"
 
 
+async def test_a_call_in_which_nobody_speaks_ends(open_client: Any) -> None:
+    """It is told ahead."""
+    client = await open_client(idle_end_s=1.5)
+    async with Caller(client, silent=True) as caller, caller.events() as socket:
+        await until(socket, "server-message", type="notice", code="idle_soon")
+        ended = await until(socket, "server-message", type="state", state="ended")
+        assert ended["data"]["code"] == "idle"
+        await socket.receive()
+
+
 async def test_the_time_of_a_call_is_up(open_client: Any) -> None:
     """It ends by itself, with that reason."""
     client = await open_client(session_max_s=2.0)
@@ -143,20 +191,20 @@ async def test_the_time_of_a_call_is_up(open_client: Any) -> None:
         await socket.receive()
 
 
-class Giant(VideoStreamTrack):
-    """A camera whose pictures announce 16,000 × 16,000 pixels; then one of a real size."""
+class Coded(VideoStreamTrack):
+    """A camera that sends the same key frame thirty times a second."""
 
     GIANT = vp8_key(16_000, 16_000) + bytes(2_000)
     REAL = encoded("libvpx", 320, 240, deadline="realtime")
 
-    def __init__(self) -> None:
+    def __init__(self, picture: bytes) -> None:
         super().__init__()
-        self.is_giant = True
+        self.picture = picture
 
     async def recv(self) -> av.Packet:  # type: ignore[override]
         """A key frame that is already coded."""
         pts, time_base = await self.next_timestamp()
-        packet = av.Packet(self.GIANT if self.is_giant else self.REAL)
+        packet = av.Packet(self.picture)
         packet.pts, packet.time_base = pts, fractions.Fraction(time_base)
         return packet
 
@@ -164,15 +212,72 @@ class Giant(VideoStreamTrack):
 async def test_a_picture_of_giant_size_is_refused_and_told(open_client: Any) -> None:
     """It is not decoded; the person is told, and a smaller picture is seen."""
     client = await open_client()
-    camera = Giant()
+    before = await reached(client, "picture_too_large")
+    camera = Coded(Coded.GIANT)
     caller = Caller(client)
     caller.pc.addTrack(camera)
     async with caller, caller.events() as socket:
         notice = await until(socket, "server-message", type="notice", code="picture_too_large")
         assert "16000 by 16000" in notice["data"]["text"]
-        camera.is_giant = False
+        assert await reached(client, "picture_too_large") > before
+        camera.picture = Coded.REAL
         frame = await until(socket, "server-message", type="frame")
         assert (frame["data"]["width"], frame["data"]["height"]) == (320, 240)
+        assert await caller.end() == 204
+
+
+async def test_who_sends_too_much_is_not_looked_at_and_then_cut_off(
+    open_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First the camera, until it sends less; a sender that goes on far above the limit loses the call."""
+    monkeypatch.setattr(intake, "CALM_S", 1.0)
+    monkeypatch.setattr(intake, "ABUSE_S", 2.0)
+    client = await open_client(call_max_kbps=200)
+    before = [await reached(client, limit) for limit in ("video_traffic", "too_much_media")]
+    camera = Coded(Coded.REAL + bytes(1_500))  # 400 kbit/s
+    caller = Caller(client)
+    caller.pc.addTrack(camera)
+    async with caller, caller.events() as socket:
+        await until(socket, "server-message", type="notice", code="video_paused")
+        camera.picture = Coded.REAL
+        await until(socket, "server-message", type="notice", code="video_resumed")
+        await until(socket, "server-message", type="frame")
+        camera.picture = Coded.REAL + bytes(10_000)
+        ended = await until(socket, "server-message", type="state", state="ended")
+        assert ended["data"]["code"] == "too_much_media"
+    after = [await reached(client, limit) for limit in ("video_traffic", "too_much_media")]
+    assert after == [before[0] + 2, before[1] + 1]
+
+
+async def test_ten_thousand_junk_requests_leave_nothing(open_client: Any) -> None:
+    """Each is refused in its way, none as a failure of ours; then a call is as good as ever."""
+    client = await open_client(**guarded.SETTINGS, requests_per_s_address=1e6)
+    rng, tasks = random.Random(6), len(asyncio.all_tasks())
+    tokens = ["", "x", "a.b.c", guarded.signed("signs-other-tokens-" * 3), "é", "." * 999]
+    paths = ["/v1/sessions", "/v1/sessions/x", "/v1/sessions/x/peer", "/v1/sessions/x/events", "/v1/tokens", "/metrics"]
+
+    def junk() -> bytes:
+        method = rng.choice(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE"])
+        path = rng.choice([*paths, "/" + rng.randbytes(8).hex(), "/v1/%00", "/?" + "a=b&" * 200])
+        return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {rng.choice(tokens)}".encode()
+
+    async def pipelined(count: int) -> bytes:
+        last = b"\r\nConnection: close\r\n\r\n"
+        return await guarded.raw(client, b"\r\n\r\n".join(junk() for _ in range(count)) + last)
+
+    answers = [await pipelined(100) for _ in range(96)]
+    answers += [await guarded.raw(client, rng.randbytes(rng.randint(1, 300)) + b"\r\n\r\n") for _ in range(200)]
+    for _ in range(200):  # with a body, which nobody reads
+        head = junk() + b"\r\nContent-Type: application/sdp\r\nContent-Length: 300\r\nConnection: close\r\n\r\n"
+        answers.append(await guarded.raw(client, head + rng.randbytes(300)))
+    statuses = Counter(status for answer in answers for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answer))
+    assert sum(statuses.values()) >= 9_900, statuses
+    assert not [status for status in statuses if status.startswith(b"5")], statuses
+    async with asyncio.timeout(PATIENCE_S):
+        while len(asyncio.all_tasks()) > tasks:
+            await asyncio.sleep(0.05)
+    async with Caller(client, token=await guarded.mint(client)) as caller, caller.events() as socket:
+        await until(socket, "server-message", type="state", state="live")
         assert await caller.end() == 204
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.allowance import Allowance
 from gateway.guard.budgets import Budget, Purse
+from gateway.guard.intake import Verdict
 from gateway.lifecycle import EndReason
 from gateway.settings import Settings
 from tests.clock import virtually
@@ -165,9 +166,9 @@ async def test_video_is_spared_paused_and_resumed_with_words() -> None:
 async def test_the_camera_is_looked_at_when_nothing_speaks_against_it_any_more() -> None:
     """Two reasons to pause it: it resumes when both are gone."""
     async with watched() as session:
-        session.allowance.traffic(True)
+        session.allowance.traffic(Verdict.NO_VIDEO)
         session.allowance.spare(True, no_video=True)
-        session.allowance.traffic(False)
+        session.allowance.traffic(Verdict.FINE)
         assert session.allowed[-1] is None
         session.allowance.spare(False, no_video=False)
         assert session.allowed[-1] == 3

@@ -7,6 +7,10 @@ import pytest
 
 from bench import network_table
 from gateway import settings_table
+from gateway.errors import ClientError
+from gateway.lifecycle import EndReason
+from gateway.settings import env_names
+from gateway.settings_limits import LimitSettings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -44,3 +48,23 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_changelog_has_a_place_for_the_next_change() -> None:
     """CHANGELOG begins with what is not released yet."""
     assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def leaves(error: type[ClientError]) -> list[type[ClientError]]:
+    """What is raised, and not only a base of others."""
+    return [leaf for child in error.__subclasses__() for leaf in leaves(child)] or [error]
+
+
+def test_every_code_that_a_client_can_get_is_explained() -> None:
+    """Those of refused requests and those of ended sessions."""
+    protocol = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    codes = {error.code for error in leaves(ClientError)} | {reason.value for reason in EndReason}
+    assert {code for code in codes if f"`{code}`" not in protocol} == set()
+
+
+def test_every_limit_is_explained_with_its_setting_and_code() -> None:
+    """docs/limits.md leaves none out."""
+    limits = (ROOT / "docs/limits.md").read_text(encoding="utf-8")
+    names = {env_names(field)[0] for field in LimitSettings.model_fields}
+    codes = {error.code for error in leaves(ClientError) if error.is_limit}
+    assert {name for name in names | codes if f"`{name}`" not in limits} == set()

@@ -25,6 +25,8 @@ WORDS = {
     "binary": "not text",
     "no-sections": "no media section",
     "cut-off": "is not a media line",
+    "port-endless": "is not a media line",
+    "port-superscript": "is not a media line",
     "line": "is not an SDP line",
     "no-ice": "no ICE user fragment",
     "no-fingerprint": "no DTLS fingerprint",
@@ -36,6 +38,8 @@ WORDS = {
     "no-opus": "no Opus",
     "only-av1": "neither VP8 nor H.264",
     "not-bundled": "BUNDLE",
+    "bundle-of-nothing": "BUNDLE group is not there",
+    "bundle-word": "BUNDLE",
     "no-rtcp-mux": "rtcp-mux",
     "kind": "'image'",
 }
