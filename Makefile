@@ -100,6 +100,7 @@ bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what thei
 
 bench-chaos: $(VENV)/.dev  ## Nodes that die, sleep, drain or lose their store, with calls in them
 	$(BIN)/python -m bench.chaos --report docs/chaos.md
+
 bench-flood: $(VENV)/.dev  ## Ten times the callers that there are places for
 	$(BIN)/python -m bench.flood --report docs/flood.md
 
