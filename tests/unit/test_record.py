@@ -10,11 +10,13 @@ CLAIMS = Claims("anna", "t1", single_use=True, tools=frozenset({"b", "a"}), orig
 
 def test_what_is_kept_is_read() -> None:
     """The rights of the bearer too; events go on well beyond those that were told."""
-    kept = Kept(CLAIMS, Past((Turn(1, user=" hi ", model="ho"),), handle="h", generation=2), 5.0, 100, 4)
+    past = Past((Turn(1, user=" hi ", model="ho"),), handle="h", generation=2)
+    kept = Kept(CLAIMS, past, 5.0, 100, 4, name="door", spent_tokens=70, spent_frames=6)
     read = Kept.from_fields(kept.fields(0))
     assert read.claims == CLAIMS
     assert read.past == kept.past
     assert read.next_seq == 100 + SEQ_MARGIN
+    assert (read.name, read.spent_tokens, read.spent_frames) == ("door", 70, 6)
     assert read.is_resumed
     assert not Kept(CLAIMS).is_resumed
 

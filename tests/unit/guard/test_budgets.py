@@ -54,3 +54,12 @@ def test_purses_are_kept_while_their_token_is_valid_and_are_bounded() -> None:
     for index in range(2 * PURSES_MAX):
         purses.of(claims(f"token {index}", expires_at=1e9), 50.0)
     assert len(purses._purses) <= PURSES_MAX
+
+
+def test_what_was_spent_in_another_process_counts() -> None:
+    """Once: what this process knows already is not added."""
+    budget = Budget(100, None, Purse(tokens=30))
+    budget.has_spent(80, 5)
+    assert (budget.spent("tokens"), budget.spent("frames"), budget.left("tokens")) == (80, 5, 20)
+    budget.has_spent(40, 0)
+    assert budget.left("tokens") == 20

@@ -1,5 +1,7 @@
 """The private names that the gateway builds on."""
 
+import asyncio
+
 import pytest
 from aioice import ConnectionClosed, stun
 from aioice.ice import Connection
@@ -33,3 +35,14 @@ async def test_a_closed_connection_says_so_to_who_asks_later() -> None:
     await leg._connection.close()
     assert isinstance(await leg._connection.get_event(), ConnectionClosed)
     await pc.close()
+
+
+async def test_consent_that_begins_after_the_end_is_over_at_once() -> None:
+    """aioice starts it where the last check succeeds in the turn of the closing, and then nothing would end it."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTransceiver("audio")
+    leg = aiortc_internals.IceLeg(pc, lambda _: [], lambda _: None, lambda _: None)
+    await pc.close()
+    leg.close()
+    async with asyncio.timeout(10):
+        await leg._connection.query_consent()

@@ -1,0 +1,69 @@
+"""From the person to the model: only what the present peer brings."""
+
+from typing import Any
+
+import pytest
+
+from gateway.guard.intake import Verdict
+from gateway.media.peer import Frame, PeerState
+from gateway.uplink import Uplink
+
+FRAME = Frame(7, b"jpeg", 512, 384, 1.0)
+
+
+class Seen:
+    """Whatever is called on it, by name."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def called(*given: Any) -> bool:
+            self.calls.append((name, given))
+            return True
+
+        return called
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """One recorder for all that an uplink speaks to."""
+    return Seen()
+
+
+@pytest.fixture
+async def uplink(seen: Seen) -> Uplink:
+    """An uplink whose peer is the session's."""
+    legs: Any = (seen, seen, seen, seen)
+    made = Uplink(*legs, publish=seen.publish, on_state=seen.on_state)
+    made.is_present = lambda: True
+    return made
+
+
+def bring(uplink: Uplink) -> None:
+    """All that a peer can say."""
+    uplink.peer_audio(b"\0\0")
+    uplink.peer_audio_paused()
+    uplink.peer_level(-30.0, 20.0)
+    uplink.peer_frame(FRAME)
+    uplink.peer_picture_refused(16_000, 16_000)
+    uplink.peer_video_wish(1.0)
+    uplink.peer_intake(Verdict.NO_VIDEO)
+    uplink.peer_state(PeerState.SUSPECT, "Nothing arrives.")
+
+
+async def test_what_the_present_peer_brings_goes_its_way(uplink: Uplink, seen: Seen) -> None:
+    """Sound to the conversation, levels to the detector, pictures to both who keep them and who send them."""
+    bring(uplink)
+    assert [name for name, _ in seen.calls] == [
+        *("send_audio", "paused", "level", "active", "waits", "send_frame", "picture_refused", "publish"),
+        *("traffic", "on_state"),
+    ]
+    assert ("send_frame", (7, b"jpeg")) in seen.calls
+
+
+async def test_what_a_former_peer_still_says_is_lost(uplink: Uplink, seen: Seen) -> None:
+    """All of it: another one has taken its place."""
+    uplink.is_present = lambda: False
+    bring(uplink)
+    assert seen.calls == []
