@@ -34,6 +34,8 @@ LET_GO = "/internal/let-go/"
 DRAIN = "/internal/drain"
 STARTS = ("/v1/sessions", "/whip")  # requests that may go to whichever node has most room
 OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
+# Whatever a client writes there, in whatever spelling, goes no further.
+OF_NODES = {KEY.lower(), HOPS.lower(), CLIENT.lower()}
 OF_THE_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol")
 
 
@@ -195,7 +197,7 @@ class Forward:
         headers = {
             name: value
             for name, value in request.headers.items()
-            if name.lower() not in OF_THE_CONNECTION and name.lower() not in OF_THE_HANDSHAKE
+            if name.lower() not in OF_THE_CONNECTION | OF_NODES and name.lower() not in OF_THE_HANDSHAKE
         }
         return {**headers, KEY: self._key, HOPS: str(self._hops(request) + 1), CLIENT: address_of(request)}
 

@@ -225,3 +225,19 @@ async def test_what_only_nodes_may_ask_needs_their_key(open_node: OpenNode) -> N
             told = await sibling.post(f"http://localhost/internal/let-go/{session_id}", headers={"X-Gateway-Key": key})
             assert told.status == 204
         assert len(node.cluster._registry) == 0
+
+
+async def test_nobody_speaks_for_a_node_by_its_headers(open_node: OpenNode) -> None:
+    """A client's headers of that name, in any spelling, reach no other node: it neither hides the key nor chooses whom a
+    request counts for."""
+    here, there = await open_node(), await open_node(requests_burst=3, requests_per_s_address=0.01)
+    async with Caller(here.client) as caller:
+        for spelling in ("x-gateway-client", "X-GATEWAY-CLIENT"):
+            forged = {spelling: "203.0.113.9", "x-gateway-key": "wrong", "x-gateway-hops": "9"}
+            answer = await there.client.get(caller.location + "/transcript", headers=forged)
+            assert answer.status == 200
+        statuses = [
+            (await there.client.get("/v1/client-config", headers={"x-gateway-client": f"203.0.113.{number}"})).status
+            for number in range(4)
+        ]
+        assert statuses[-1] == 429
