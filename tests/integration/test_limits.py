@@ -67,6 +67,28 @@ async def test_an_address_that_nobody_vouches_for_is_not_believed(open_client: A
     assert statuses == [200, 200, 200, 429]
 
 
+@pytest.mark.parametrize(
+    ("header", "ours", "other"),
+    [
+        ("x-forwarded-for", "203.0.113.{}, 10.1.2.3", {"Forwarded": "for=203.0.113.9"}),
+        ("forwarded", 'for="203.0.113.{}:4711";proto=https, for=10.1.2.3', {"X-Forwarded-For": "203.0.113.9"}),
+    ],
+)
+async def test_whoever_stands_before_two_proxies_is_found(
+    open_client: Any, header: str, ours: str, other: dict[str, str]
+) -> None:
+    """A balancer and a node in front, each listed; the header that is not named is not read."""
+    client = await open_client(
+        requests_per_s_address=NEVER,
+        requests_burst=2,
+        trusted_proxies=("127.0.0.1", "10.0.0.0/8"),
+        proxy_header=header,
+    )
+    for host, statuses in ((1, [200, 200, 429]), (2, [200, 200, 429])):
+        asked = [await client.get("/", headers={**other, header: ours.format(host)}) for _ in range(3)]
+        assert [response.status for response in asked] == statuses
+
+
 async def test_a_subject_has_a_rate_of_its_own(open_client: Any) -> None:
     """From whatever address and with whatever token; others are not met."""
     client = await open_client(

@@ -8,10 +8,12 @@ import pytest
 from gateway.errors import UpstreamAuth, UpstreamError, UpstreamQuota, UpstreamRefused, UpstreamUnavailable
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
-from gateway.live.policy import Policy
+from gateway.live.policy import Policy, policy
 from gateway.live.seed import ASK_AGAIN, GO_ON
 from gateway.live.transcript import Turn
+from gateway.settings import Settings
 from gateway.simulator import Fault
+from gateway.telemetry import metrics
 from tests.clock import virtually
 from tests.talk import MODEL, Talk, talk
 
@@ -524,3 +526,21 @@ async def test_a_turn_is_a_turn_on_every_kind_of_model() -> None:
             assert turn == Turn(1, turn.user, turn.model)
             assert "speech" in turn.user
             assert turn.model.startswith("I heard")
+
+
+@virtually
+async def test_a_transcript_that_is_full_drops_its_oldest_words_and_tells_once() -> None:
+    """The limit is the setting's; the call goes on."""
+    settings = Settings(transcript_max_chars=10_000)
+    before = metrics.REGISTRY.get_sample_value("gateway_limits_reached_total", {"limit": "transcript_full"}) or 0.0
+    async with talk(policy=policy(settings)) as talking:
+        await talking.opened(1)
+        for number in range(12):
+            await talking.ask(f"{number} " + "word " * 800)
+        turns = talking.conversation.transcript.turns()
+        assert sum(len(turn.user) + len(turn.model) for turn in turns) <= 10_000
+        assert turns[0].number > 1
+        assert turns[-1].user.startswith("11 ")
+        assert talking.notices.count("transcript_full") == 1
+    after = metrics.REGISTRY.get_sample_value("gateway_limits_reached_total", {"limit": "transcript_full"})
+    assert after == before + 1
