@@ -1,13 +1,15 @@
 """Makes a picture of every state of the call page, for the eye: `make screenshots`, then look into build/screenshots.
 
-Each state at the size of a phone and of a desk, in light and in dark. Everything is real but what is named here: the
-sentences of limits and notices, and answers of the network that do not come.
+Each state at the size of a phone and of a desk, in light and in dark; axe-core looks at each too, and what it finds
+fails the run. Everything is real but what is named here: the sentences of limits and notices, and answers of the
+network that do not come.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.callpage import DESK, PATIENCE_MS, PHONE, Whisper, chromium, phone
+from tests.browser.callpage import DESK, PATIENCE_MS, PHONE, Whisper, accessible, chromium, phone
 from tests.programs import gateway_and_simulator
 
 FOREVER = "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
@@ -32,6 +34,7 @@ class Shot:
     url: str
     directory: Path
     name: str
+    found: list[str]  # what axe-core has to say
 
     async def open(self, script: str = "") -> Page:
         """The page, with a script before its own."""
@@ -45,6 +48,7 @@ class Shot:
         """What can be seen without scrolling."""
         await page.wait_for_timeout(SETTLE_MS)
         await page.screenshot(path=self.directory / f"{state}-{self.name}.png")
+        self.found.extend(f"{state}-{self.name}: {line}" for line in await accessible(page))
 
 
 async def state(page: Page, name: str) -> None:
@@ -64,6 +68,7 @@ async def before_the_call(shot: Shot) -> None:
     await page.get_by_role("button", name="Start call").click()
     await state(page, "connecting")
     await shot.take(page, "05-connecting")
+    await page.unroute_all(behavior="ignoreErrors")
     await page.close()
 
     page = await shot.open(FOREVER)
@@ -158,7 +163,8 @@ STATES: list[Callable[[Shot], Awaitable[None]]] = [before_the_call, in_the_call,
 @asynccontextmanager
 async def shots(browser: Browser, url: str, directory: Path) -> AsyncIterator[list[Shot]]:
     """Phone and desk, light and dark."""
-    made = []
+    made: list[Shot] = []
+    found: list[str] = []
     for scheme in ("light", "dark"):
         handheld = await phone(browser, color_scheme=scheme, device_scale_factor=2)
         desk = await phone(
@@ -168,15 +174,15 @@ async def shots(browser: Browser, url: str, directory: Path) -> AsyncIterator[li
             is_mobile=False,
             has_touch=False,
         )
-        made.append(Shot(handheld, url, directory, f"{PHONE[0]}x{PHONE[1]}-{scheme}"))
-        made.append(Shot(desk, url, directory, f"{DESK[0]}x{DESK[1]}-{scheme}"))
+        made.append(Shot(handheld, url, directory, f"{PHONE[0]}x{PHONE[1]}-{scheme}", found))
+        made.append(Shot(desk, url, directory, f"{DESK[0]}x{DESK[1]}-{scheme}", found))
     yield made
     for shot in made:
         await shot.context.close()
 
 
-async def main() -> None:
-    """All states, at all sizes."""
+async def main() -> int:
+    """All states, at all sizes; 1 when axe-core has something to say."""
     parser = argparse.ArgumentParser(description="Pictures of every state of the call page.")
     parser.add_argument("--into", type=Path, default=Path("build/screenshots"))
     parser.add_argument("--only", default="", help="part of the name of a size, as 360x780-dark")
@@ -193,8 +199,9 @@ async def main() -> None:
                     if options.only in shot.name:
                         for take in STATES:
                             await take(shot)
-    print(f"{len(list(options.into.glob('*.png')))} pictures in {options.into}")
+    print(f"{len(list(options.into.glob('*.png')))} pictures in {options.into}", *made[0].found, sep="\n")
+    return 1 if made[0].found else 0
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    sys.exit(asyncio.run(main()))

@@ -257,7 +257,8 @@ async def test_offline_is_said_and_online_mends_it(context: BrowserContext, prog
 
 @pytest.mark.pages
 async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs: tuple) -> None:
-    """Time left, paused pictures, a function that runs, notices: each in words, and gone when it is over."""
+    """Time left, paused pictures, a function that runs, notices: each in words, and gone when it is over. Asked to
+    move, the page brings a new peer."""
     page = await context.new_page()
     whisper = Whisper()
     await whisper.open(page)
@@ -284,6 +285,10 @@ async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs
     notice = page.locator("#notices p", has_text=lost)
     await notice.get_by_role("button", name="Dismiss").tap()
     await expect(notice).to_have_count(0)
+    async with page.expect_request("**/peer") as brought:
+        whisper.say("server-message", type="move")
+    assert (await brought.value).method == "POST"
+    await state(page, "live")
     await end(page)
 
 

@@ -162,7 +162,9 @@ export class Page {
     document.body.dataset.phase = phase;
     e.state.dataset.state = phase;
     e.state.dataset.online = state.online;
-    setText(e.state, words(state));
+    const line = words(state);
+    if (line !== e.state.textContent) this.#log.add("call", line);
+    setText(e.state, line);
     const can = possible(state);
     for (const name of ["start", "look", "mute", "camera", "flip", "end"]) e[name].hidden = !can[name];
     press(e.mute, state.muted);
@@ -170,14 +172,13 @@ export class Page {
     const inCall = can.end && phase !== "permission";
     e.turn.hidden = phase !== "live";
     e.mic.hidden = !state.devicesOpen || inCall || phase === "ended";
-    e.quality.hidden = e.quality.hidden || phase !== "live";
+    e.quality.hidden = e.quality.hidden || phase !== "live" || !state.online;
     this.#stage.hold(state.held);
     this.#stage.without(state.cameraOn ? "" : state.devicesOpen ? CAMERA_OFF : FIRST_WORDS);
     setText(e.cardTitle, phase === "ended" && !this.#location ? NO_CALL : (TITLE[phase] ?? ""));
     say(e.next, state.next);
     this.#placeDevices(inCall);
     if (phase === "ended") this.#ended(state);
-    this.#log.add("call", words(state));
   }
 
   /** The choice of devices stands before the call on the card, in the call among the details. */
@@ -240,7 +241,7 @@ export class Page {
 
   #quality(quality) {
     const { quality: chip } = this.#elements;
-    chip.hidden = false;
+    chip.hidden = !this.#call.state.online;
     chip.dataset.quality = quality.code;
     setText(chip, quality.words);
     this.#videoPaused({ starved: quality.pictureStarved && this.#call.state.cameraOn });
