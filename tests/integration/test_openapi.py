@@ -1,6 +1,7 @@
 """docs/openapi.yaml against a running gateway: the same routes, and answers as they are written down."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,17 @@ from aiohttp.test_utils import TestClient
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
+from gateway import doors
+from gateway.errors import ClientError, UpstreamQuota
+from gateway.store.store import StoreUnavailable
 from tests.programs import gateway_and_simulator
 
 FILE = Path(__file__).parents[2] / "docs/openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 METHODS = frozenset({"get", "post", "patch", "delete", "options", "put"})
+DOORS = Path(doors.__file__).parent
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item if method in METHODS]
+ASKED = [one for one in OPERATIONS if one != ("/v1/drain", "post")]  # after which there is no more to ask
 EXAMPLES = 5  # of each kind of data: what can be wrong about a request here is its body, its path or its headers
 KEY = "the-key-of-the-operator-of-this-test"
 SDP = {"Content-Type": "application/sdp"}
@@ -80,16 +86,35 @@ def asked(gateway: str, token: str) -> Iterator[requests.Session]:
 
 
 async def test_the_file_names_every_door_and_no_other(client: TestClient) -> None:
-    """Paths and methods; the pages are no door."""
+    """Paths and methods; the pages are no door, and what nodes tell each other is no business of a caller."""
     served = {
         (route.resource.canonical, route.method.lower())
         for route in client.server.app.router.routes()
-        if route.resource is not None and route.method != "HEAD"
+        if route.resource is not None
+        and route.method != "HEAD"
+        and not route.resource.canonical.startswith("/internal/")
     }
     assert served - {("/", "get"), ("/{path}", "get")} == set(OPERATIONS)
 
 
-@pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=[f"{method} {path}" for path, method in OPERATIONS])
+def test_the_file_names_every_code_and_no_other() -> None:
+    """Those of the errors that a caller can mend, and those that the doors answer themselves."""
+    own = {
+        code
+        for path in DOORS.glob("*.py")
+        for code in re.findall(r'problem\(\s*\d+,.*?"(\w+)"\s*\)', path.read_text(), re.S)
+    }
+    errors = {error.code for error in _below(ClientError)} | {UpstreamQuota.code, StoreUnavailable.code}
+    aiohttp = {"not_found", "method_not_allowed"}
+    assert set(DOCUMENT["components"]["schemas"]["Code"]["enum"]) == own | errors | aiohttp
+
+
+def _below(error: type[ClientError]) -> set[type[ClientError]]:
+    """An error and those that are made of it."""
+    return {error}.union(*(_below(one) for one in error.__subclasses__()))
+
+
+@pytest.mark.parametrize(("path", "method"), ASKED, ids=[f"{method} {path}" for path, method in ASKED])
 def test_answers_are_as_the_file_says(
     gateway: str, token: str, asked: requests.Session, path: str, method: str
 ) -> None:

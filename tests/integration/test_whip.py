@@ -7,6 +7,7 @@ from aiohttp.test_utils import TestClient
 
 from gateway.simulator import Simulator
 from tests.integration.caller import Caller
+from tests.integration.conftest import OpenClient
 from tests.integration.test_doors import CORPUS, FRAGMENT, SDP
 from tests.integration.test_session import condition, until
 
@@ -144,3 +145,38 @@ async def test_a_bad_offer_does_not_harm_the_session_of_its_name(client: TestCli
     location, etag, _ = await publish(client, "/whip/hall")
     assert (await client.post("/whip/hall", data=OFFER.replace(b"opus", b"PCMU"), headers=SDP)).status == 422
     assert (await client.patch(location, data=END, headers={**FRAGMENT, "If-Match": etag})).status == 204
+
+
+async def test_a_camera_is_given_relays_and_a_page_may_read_them(open_client: OpenClient) -> None:
+    """`Link` in the 201, with credentials, and in no answer to OPTIONS; all headers that a page needs are exposed."""
+    page = "https://studio.example"
+    client = await open_client(
+        cors_origins=(page,), turn_urls=("turn:relay.example:3478",), turn_secret="shared-with-the-relay-of-this-test"
+    )
+    response = await client.post("/whip", data=OFFER, headers={**SDP, "Origin": page})
+    assert re.match(r'<turn:relay.example:3478>; rel="ice-server"; username="', response.headers["Link"])
+    exposed = response.headers["Access-Control-Expose-Headers"]
+    assert {"Location", "Link", "ETag"} <= set(exposed.split(", "))
+    preflight = {"Origin": page, "Access-Control-Request-Method": "POST"}
+    for headers in ({}, {"Origin": page}, preflight):
+        for path in ("/whip", response.headers["Location"]):
+            options = await client.options(path, headers=headers)
+            assert options.status == 200
+            assert "Link" not in options.headers
+    await client.delete(response.headers["Location"])
+
+
+async def test_a_camera_without_a_token_or_without_a_place_is_told_so(open_client: OpenClient) -> None:
+    """401 with a challenge; 503 with a time to come back, and the camera that is there stays."""
+    guarded = await open_client(auth="token", jwt_secret="signs-the-tokens-of-this-test-" * 2)
+    response = await guarded.post("/whip/hall", data=OFFER, headers=SDP)
+    assert response.status == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    small = await open_client(max_sessions=1)
+    location, _, _ = await publish(small, "/whip/hall")
+    full = await small.post("/whip/door", data=OFFER, headers=SDP)
+    assert (full.status, full.content_type) == (503, "application/problem+json")
+    assert int(full.headers["Retry-After"]) > 0
+    again, _, _ = await publish(small, "/whip/hall")
+    assert again.split("/")[3] == location.split("/")[3], "it has its place already"
+    assert (await small.delete(again)).status == 200
