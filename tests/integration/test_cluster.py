@@ -228,8 +228,7 @@ async def test_what_only_nodes_may_ask_needs_their_key(open_node: OpenNode) -> N
 
 
 async def test_nobody_speaks_for_a_node_by_its_headers(open_node: OpenNode) -> None:
-    """A client's headers of that name, in any spelling, reach no other node: it neither hides the key nor chooses whom a
-    request counts for."""
+    """A client's headers of their name, in any spelling, hide no key and choose nobody for whom a request counts."""
     here, there = await open_node(), await open_node(requests_burst=3, requests_per_s_address=0.01)
     async with Caller(here.client) as caller:
         for spelling in ("x-gateway-client", "X-GATEWAY-CLIENT"):
