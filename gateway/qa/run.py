@@ -20,6 +20,7 @@ from gateway.errors import ConfigError
 from gateway.qa.chromium import FAKE_DEVICES, chromium, find_chromium
 from gateway.qa.devtools import Tab, open_tab
 from gateway.settings import Settings
+from gateway.testing.networks import BOUNDS
 
 LOOK_S = 0.5
 # How long a run may take, by its length: a run that hangs is a failure too, and continuous integration waits for it.
@@ -53,7 +54,9 @@ class QaOptions:
 
 async def run_qa(options: QaOptions, settings: Settings) -> int:
     """Run the page, print a line a check, write the files; the exit code. Raises ConfigError."""
+    query = _query(options)
     program = find_chromium(options.chromium)
+    fragment = f"#token={options.token}" if options.token else ""
     arguments = (*options.chromium_arguments, *(() if options.real_devices else (FAKE_DEVICES,)))
     async with (
         _gateway(options.url, settings) as base,
@@ -63,7 +66,7 @@ async def run_qa(options: QaOptions, settings: Settings) -> int:
         if options.budgets is not None:
             text = json.dumps(_read(options.budgets))
             await tab.before_load(f"localStorage.setItem('loopback-budgets', {text})")
-        await tab.go(_address(base, options))
+        await tab.go(f"{urljoin(base, 'loopback')}?{query}{fragment}")
         report = await _report(tab, TIMEOUTS_S[options.length])
         await _write(tab, report, options)
         print("\n".join(_lines(report)), flush=True)
@@ -95,7 +98,8 @@ async def _gateway(url: str | None, settings: Settings) -> AsyncIterator[str]:
         await asyncio.gather(serving, return_exceptions=True)
 
 
-def _address(base: str, options: QaOptions) -> str:
+def _query(options: QaOptions) -> str:
+    """What the address asks of the page; raises ConfigError."""
     asked = {"run": options.checks, "length": options.length, "seed": str(options.seed)}
     if options.mode is not None:
         asked["mode"] = options.mode
@@ -103,12 +107,13 @@ def _address(base: str, options: QaOptions) -> str:
         asked |= {"network": "custom", **dict(_figure(figure) for figure in options.network.split(","))}
     elif options.network is not None:
         asked["network"] = options.network
-    fragment = f"#token={options.token}" if options.token else ""
-    return f"{urljoin(base, 'loopback')}?{urlencode(asked)}{fragment}"
+    return urlencode(asked)
 
 
 def _figure(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
+    if name.strip() not in BOUNDS:
+        raise ConfigError(f"--network has no figure {name.strip()!r}; there are {', '.join(BOUNDS)}.")
     return name.strip(), value.strip()
 
 

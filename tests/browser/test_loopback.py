@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gateway.media.aiortc_internals import host_addresses
-from tests.browser.loopback import black_camera, budgets, check_report, qa, silent_microphone
+from tests.browser.loopback import SCHEMA, black_camera, budgets, check_report, qa, silent_microphone
 from tests.programs import environment, require
 
 pytestmark = pytest.mark.browser
@@ -69,11 +69,17 @@ async def test_a_muted_microphone_and_a_covered_camera_fail(tmp_path: Path) -> N
     assert outcome.numbers("gateway_view")["frame_is_black"] is True
 
 
-async def test_a_fifth_of_all_packets_lost_fails(tmp_path: Path) -> None:
-    """The gateway's view says so, with the share."""
+async def test_a_fifth_of_all_packets_lost_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The gateway's view says so, with the share; against a run where all was well it is marked as worse."""
     limits = budgets(tmp_path / "b.json", gateway_view__loss_percent=10)
-    options = {"network": "loss_percent=20", "budgets": limits}
+    check = {"id": "gateway_view", "verdict": "PASS", "numbers": {"loss_percent": 0}}
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(json.dumps({"schema": SCHEMA["properties"]["schema"]["const"], "checks": [check]}))
+    options = {"network": "loss_percent=20", "budgets": limits, "against": earlier}
     outcome = await qa(tmp_path, "gateway_view", options=options)
+    said = capsys.readouterr().out
+    assert "worse    gateway_view: was PASS" in said
+    assert "worse    gateway_view.loss_percent: 0 → " in said
     assert outcome.code == 1
     assert outcome.verdict("gateway_view") == "FAIL"
     assert "Lost on the way up is a share of" in outcome.reason("gateway_view")

@@ -41,7 +41,7 @@ async def all_states(directory: Path) -> None:
             await expect(page.locator("#gateway")).to_contain_text("Gateway")
             await take(page, directory, "1-idle")
             await page.goto(f"{page.url}?run={CHECKS}&length=short")
-            await expect(page.locator("#check-camera")).to_have_attribute("data-verdict", "running", timeout=60_000)
+            await expect(page.locator("#check-camera")).to_have_attribute("data-verdict", "RUNNING", timeout=60_000)
             await take(page, directory, "2-running")
             report = await report_of(page)
             earlier = Path(scratch) / "earlier.json"

@@ -6,6 +6,7 @@ Budgets that a slow machine could break are off; those that a test is about are 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +15,18 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from tests.browser.turn import Coturn
 
 from gateway.doors import pages
+from gateway.errors import ConfigError
+from gateway.guard.grant import TokenRequest
+from gateway.guard.tokens import tokens_of
 from gateway.media.aiortc_internals import host_addresses
 from gateway.qa.run import QaOptions, run_qa
-from gateway.settings import IceServer, Settings
+from gateway.settings import Settings
 from tests.browser.loopback import Outcome, black_camera, budgets, qa, silent_microphone
-from tests.programs import Program
+from tests.coturn import Coturn
+from tests.integration.guarded import SECRET
+from tests.programs import NEVER_BUSY, Program
 
 pytestmark = pytest.mark.browser
 
@@ -79,13 +84,31 @@ async def test_a_gateway_that_refuses_nothing_fails(tmp_path: Path, check: str, 
     assert words in outcome.reason(check)
 
 
+async def test_a_gateway_with_tokens_passes_with_one_that_is_reusable(tmp_path: Path) -> None:
+    """Every wrong one is refused, calls are made with the right one; one for a single call is a warning."""
+    tokens = tokens_of(Settings(jwt_secret=SECRET))
+    assert tokens is not None
+    with Program(
+        ["serve", "--port", "0"],
+        r"Open (http://\S+)",
+        tmp_path / "log",
+        GATEWAY_AUTH="token",
+        GATEWAY_JWT_SECRET=SECRET,
+    ) as gateway:
+        for reusable, verdict in ((True, "PASS"), (False, "WARN")):
+            token = tokens.mint(TokenRequest(reusable=reusable), time.time()).token
+            options = {"url": gateway.found, "token": token, "budgets": budgets(tmp_path / "budgets.json")}
+            outcome = await qa(tmp_path, "token", "limits", options=options)
+            assert (outcome.verdict("token"), outcome.verdict("limits")) == (verdict, "PASS")
+            assert token not in json.dumps(outcome.report)
+
+
 async def test_a_wrong_turn_secret_fails(tmp_path: Path) -> None:
     """A real coturn refuses the credentials, and the card says so; no call goes over it."""
     with Coturn(host_addresses()[0], tmp_path) as turn:
-        good = json.loads(turn.servers("udp"))
-        bad = [IceServer(**{**server, "credential": "of-another-secret"}) for server in good]
+        good, bad = turn.server("udp"), turn.server("udp", secret="of-another-secret")
         outcome = await qa(
-            tmp_path, "ice", "connectivity", options={"budgets": budgets(tmp_path / "b.json")}, ice_servers=tuple(bad)
+            tmp_path, "ice", "connectivity", options={"budgets": budgets(tmp_path / "b.json")}, ice_servers=(bad,)
         )
         assert outcome.code == 1
         assert "401 Unauthorized" in outcome.reason("ice")
@@ -96,16 +119,16 @@ async def test_a_wrong_turn_secret_fails(tmp_path: Path) -> None:
             "ice",
             "connectivity",
             options={"budgets": budgets(tmp_path / "b.json")},
-            ice_servers=tuple(IceServer(**server) for server in good),
+            ice_servers=(good,),
         )
         assert (well.verdict("ice"), well.verdict("connectivity")) == ("PASS", "PASS")
         assert "over TURN/UDP" in well.reason("connectivity")
 
 
-async def test_a_browser_without_udp_cannot_reach_the_gateway(tmp_path: Path) -> None:
-    """As behind a firewall that lets no UDP through: the way is named, and what to look at."""
-    options = {"chromium_arguments": ("--force-webrtc-ip-handling-policy=disable_non_proxied_udp",)}
-    outcome = await broken(tmp_path, "connectivity", options=options)
+async def test_a_gateway_that_names_a_wrong_address_cannot_be_reached(tmp_path: Path) -> None:
+    """As with a forgotten address of the machine before: the way is named, and what to look at."""
+    elsewhere = {"udp_advertised": ("192.0.2.1",), "connect_timeout_s": 5.0}
+    outcome = await broken(tmp_path, "connectivity", **elsewhere)
     assert "no connection directly" in outcome.reason("connectivity").lower()
     assert "GATEWAY_UDP_PORT" in outcome.reason("connectivity")
 
@@ -197,8 +220,8 @@ async def test_a_function_that_is_not_waited_for_fails(tmp_path: Path) -> None:
 
 
 async def test_a_conversation_that_is_not_kept_fails(tmp_path: Path) -> None:
-    """Without any grace the session ends with its browser's connection."""
-    outcome = await broken(tmp_path, "drill_offline", detach_grace_s=0.0)
+    """The session ends while its browser has no network."""
+    outcome = await broken(tmp_path, "drill_offline", session_max_s=5.0, goodbye_s=0.0)
     assert "call ended" in outcome.reason("drill_offline").lower()
 
 
@@ -221,3 +244,16 @@ async def test_a_page_that_cannot_run_is_told_from_one_that_fails(tmp_path: Path
     """No gateway, no page: a sentence and no report."""
     with pytest.raises(Exception, match="cannot be opened"):
         await run_qa(QaOptions(url="http://127.0.0.1:9/", checks="environment", length="short"), Settings())
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"checks": "nonsense"}, "no check nonsense; there are environment"),
+        ({"network": "nonsense"}, "network=nonsense, which is not offered"),
+    ],
+)
+async def test_what_cannot_be_run_is_said_in_a_sentence(asked: dict[str, str], words: str) -> None:
+    """A typing mistake is no test that passes."""
+    with pytest.raises(ConfigError, match=words):
+        await run_qa(QaOptions(**asked), Settings(**NEVER_BUSY))

@@ -89,6 +89,7 @@ const BROKEN = [
   ["frame_age", { read: 0 }, "FAIL", /can be read/],
   ["frame_age", { p95_ms: 4000 }, "FAIL", /4000 ms/],
   ["frame_age", { aspect_error_percent: 20 }, "FAIL", /stretched by 20 %/],
+  ["token", { for_one_call: true }, "WARN", /use one that is reusable/],
   ["gateway_view", { camera_refused: "The gateway has much to do." }, "FAIL", /not looked at: The gateway has much to do/],
   ["frame_age", { camera_refused: "The gateway has much to do." }, "FAIL", /not looked at: The gateway has much to do/],
   ["drill_peer", { recovered_s: undefined }, "FAIL", /no answer came within 30 s/i],

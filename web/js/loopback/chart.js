@@ -3,11 +3,12 @@
 // Invariant: every mark lies inside the frame; a chart without points is none.
 
 export const WIDTH = 640;
-export const HEIGHT = 220;
-const LEFT = 56;
-const RIGHT = 16;
-const TOP = 12;
-const BOTTOM = 34;
+export const HEIGHT = 260;
+// Room for letters of 22 units: on a phone they are as large as elsewhere, and the chart is half as wide.
+const LEFT = 72;
+const RIGHT = 24;
+const TOP = 36;
+const BOTTOM = 58;
 const TICKS = 4;
 
 /**
@@ -53,9 +54,9 @@ export function marks(kind, series, { x: xLabel, y: yLabel, line }) {
       mark("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value), class: "grid" }),
       mark("text", { x: LEFT - 8, y: y(value) + 4, class: "tick end" }, label(value)),
     ]),
-    ...xs.map((value) => mark("text", { x: x(value), y: HEIGHT - BOTTOM + 16, class: "tick middle" }, label(value))),
-    mark("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, class: "axis end" }, xLabel),
-    mark("text", { x: 4, y: TOP + 2, class: "axis" }, yLabel),
+    ...xs.map((value) => mark("text", { x: x(value), y: HEIGHT - BOTTOM + 24, class: "tick middle" }, label(value))),
+    mark("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, class: "axis end" }, xLabel),
+    mark("text", { x: 4, y: 18, class: "axis" }, yLabel),
   ];
   const drawn = series.flatMap(({ points: own }, index) =>
     kind === "line"

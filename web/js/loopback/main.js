@@ -43,7 +43,10 @@ async function start() {
   showConfig();
   const wanted = address.get("run");
   if (!wanted) return;
-  const ids = wanted === "all" ? checks.map(({ id }) => id) : wanted.split(",");
+  const all = checks.map(({ id }) => id);
+  const ids = wanted === "all" ? all : wanted.split(",");
+  const unknown = ids.find((id) => !all.includes(id));
+  if (unknown !== undefined) throw new Error(`There is no check ${unknown}; there are ${all.join(", ")}.`);
   page.choose(ids);
   await runChosen();
 }
@@ -66,9 +69,15 @@ function showConfig() {
     const input = element("input", { type: "number", name, min, max, value, step: "any" });
     elements.custom.append(element("label", {}, name.replaceAll("_", " "), input));
   }
-  for (const name of ["mode", "network", "length", "seed"]) if (address.has(name)) elements[name].value = address.get(name);
+  for (const name of ["mode", "network", "length", "seed"]) if (address.has(name)) take(name, address.get(name));
   for (const input of elements.custom.querySelectorAll("input")) input.value = address.get(input.name) ?? input.value;
   showCustom();
+}
+
+/** What the address says; a choice that is not offered is no choice. */
+function take(name, value) {
+  elements[name].value = value;
+  if (elements[name].value !== value) throw new Error(`The address asks for ${name}=${value}, which is not offered here.`);
 }
 
 function showCustom() {

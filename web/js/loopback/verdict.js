@@ -76,10 +76,13 @@ const RULES = {
     seen: "this browser has what a call needs",
   }),
 
-  token: ({ answers }) => ({
-    findings: answers.flatMap(({ what, status, expected }) =>
-      fail(status !== expected, `a request with ${what} was answered ${status}, not ${expected}`),
-    ),
+  token: ({ answers, for_one_call: forOneCall }) => ({
+    findings: [
+      ...answers.flatMap(({ what, status, expected }) =>
+        fail(status !== expected, `a request with ${what} was answered ${status}, not ${expected}`),
+      ),
+      ...warn(forOneCall, "the token of this page is for one call, and each check makes its own: use one that is reusable"),
+    ],
     seen: `${answers.length} requests with a wrong token or none were refused, the right one was taken`,
   }),
 
