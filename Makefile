@@ -93,7 +93,7 @@ bench-start: $(VENV)/.dev  ## How long a call takes from the tap to connected, i
 bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromium; half an hour
 	-test -e build/libwebrtc/.done || { $(PYTHON) -m venv build/libwebrtc && build/libwebrtc/bin/python -m pip install \
 	  --quiet --disable-pip-version-check --requirement bench/libwebrtc.txt && touch build/libwebrtc/.done; }
-	$(BIN)/python -m bench.network --report docs --libwebrtc build/libwebrtc/bin/python
+	$(BIN)/python -m bench.network --report docs/network.json --libwebrtc build/libwebrtc/bin/python
 
 bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
 	$(BIN)/python -m bench.calls --report docs/calls.md

@@ -322,7 +322,7 @@ def main() -> int:
     parser.add_argument("--who", default="gateway,aiortc,libwebrtc")
     parser.add_argument("--times", type=int, help="how often the sentence is said")
     parser.add_argument("--libwebrtc", type=Path, metavar="PYTHON", help="of an environment with wrtc")
-    parser.add_argument("--report", type=Path, help="directory for network.json and network.md")
+    parser.add_argument("--report", type=Path, metavar="JSON", help="where to write, and the table beside it")
     options = parser.parse_args()
     chosen = [row for row in ROWS if not options.rows or row.short in options.rows.split(",")]
     began = datetime.now(UTC)

@@ -19,6 +19,7 @@ from tests.measure.sound import Samples, aligned, find, read_wav
 RATE_HZ = 16_000
 LOUD = 0.01  # of full scale: the sentence, and not the noise of the coder
 STEP_S = 0.01
+FOUND = 0.8  # likeness from which the place is the right one
 QUIET_S = 2.0  # no pause within the sentence is so long
 MESSAGE_S = 0.04
 SHARES = ("received", "retransmitted", "fec", "red", "concealed", "silent", "pause")
@@ -153,7 +154,8 @@ def compare(result: Result, recording: Recording, begun_s: list[float], times: i
         result.likeness.append(found.correlation)
         result.stoi.append(float(stoi(wanted, aligned(wanted, rest, RATE_HZ), RATE_HZ, extended=False)))
         begin = passed + int(found.offset_s * RATE_HZ)
-        if recording.clock_s is not None and index < len(begun_s):
+        is_found = found.correlation > FOUND
+        if is_found and recording.clock_s is not None and index < len(begun_s):
             share = (begin + lead) / line.size
             came_s = recording.heard_s[min(len(recording.heard_s) - 1, int(share * len(recording.heard_s)))]
             result.mouth_to_model_ms.append((recording.clock_s + came_s - begun_s[index]) * 1000)

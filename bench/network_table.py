@@ -2,6 +2,8 @@
 
     python -m bench.network_table docs README.md     writes docs/network.md and the README's short table anew
 
+Runs under other circumstances lie beside it (docs/network-….json, `--report docs/network-….json`) and get a page each.
+
 Owns the rendering and the targets. **Invariant: what was not measured is "–", and no figure comes from elsewhere.**
 """
 
@@ -107,6 +109,11 @@ def _of(name: str, scale: float = 1.0) -> Figure:
     return lambda facts: None if facts[name] is None else facts[name] * scale
 
 
+def _whole(name: str) -> Figure:
+    """Of a histogram whose buckets are 10 ms wide, and which tells no fractions."""
+    return lambda facts: None if facts[name] is None else round(facts[name])
+
+
 def _join(facts: Facts) -> float | None:
     return statistics.median(facts["joins_s"]) if facts["joins_s"] else None
 
@@ -118,7 +125,7 @@ TARGETS: tuple[tuple[str, str, Figure, str, float], ...] = (
     ("20 %", "STOI", _mean_of("stoi"), "≥", 0.90),
     ("10 %", "concealed, % of the line", _share_of("concealed"), "≤", 1.0),
     ("20 %", "concealed, % of the line", _share_of("concealed"), "≤", 3.0),
-    ("clean", "delay p50, ms", _of("delay_p50_ms"), "≤", 60.5),
+    ("clean", "delay p50, ms", _whole("delay_p50_ms"), "≤", 60),
     ("clean", "delay p95, ms", _of("delay_p95_ms"), "≤", 120),
     ("10 %, ±30 ms", "delay p50, ms", _of("delay_p50_ms"), "≤", 110),
     ("clean", "join p50, s", _join, "≤", 0.6),
@@ -197,20 +204,21 @@ def insert(document: str, report: Facts) -> str:
     return between(document, BEGIN, short(report), END)
 
 
-def read(directory: Path) -> Facts:
+def read(path: Path) -> Facts:
     """The report of a run."""
-    report: Facts = json.loads((directory / "network.json").read_text(encoding="utf-8"))
+    report: Facts = json.loads(path.read_text(encoding="utf-8"))
     return report
 
 
-def write(directory: Path, report: Facts) -> None:
-    """network.json, and the table made from it."""
-    (directory / "network.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (directory / "network.md").write_text(render(report), encoding="utf-8")
+def write(path: Path, report: Facts) -> None:
+    """The report, and beside it the table made from it."""
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(render(report), encoding="utf-8")
 
 
 if __name__ == "__main__":
     docs, readme = map(Path, sys.argv[1:3])
-    found = read(docs)
-    (docs / "network.md").write_text(render(found), encoding="utf-8")
-    readme.write_text(insert(readme.read_text(encoding="utf-8"), found), encoding="utf-8")
+    for path in docs.glob("network*.json"):
+        path.with_suffix(".md").write_text(render(read(path)), encoding="utf-8")
+    document = insert(readme.read_text(encoding="utf-8"), read(docs / "network.json"))
+    readme.write_text(document, encoding="utf-8")
