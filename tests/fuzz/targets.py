@@ -44,6 +44,7 @@ from gateway.media.plane import Plane
 from gateway.media.playout import Playout
 from gateway.media.udp import ADDRESSES_MAX, UdpPort, _Socket
 from gateway.media.video_uplink import CODED_MAX, VideoUplink
+from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
 from gateway.settings import Settings, env_names
 from gateway.settings_check import check_start
@@ -129,7 +130,7 @@ def _negotiation(data: bytes) -> None:
         return
 
     async def answer() -> None:
-        peer = Peer(Settings(), Playout(), cast(Any, _Nobody()), worker, itertools.count(1))
+        peer = Peer(Settings(), Voice(Playout(), lambda _: None), cast(Any, _Nobody()), worker, itertools.count(1))
         try:
             await peer.answer(text)
         except ClientError:
