@@ -5,6 +5,7 @@ import base64
 import json
 import re
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -446,3 +447,17 @@ async def test_junk_for_a_body_of_a_token_request_is_refused(guarded: TestClient
         assert (await refused(response))[0] == status, junk[:20]
     response = await guarded.post("/v1/tokens", data=b"{}", headers=bearing(OPERATOR_KEY))
     assert response.status == 415
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_a_body_that_unpacks_to_far_more_is_given_up_at_the_limit(guarded: TestClient, coding: str) -> None:
+    """64 MB of blanks are 64 kB on the way."""
+    packer = zlib.compressobj(9, wbits=31 if coding == "gzip" else 15)
+    bomb = packer.compress(b" " * 64_000_000) + packer.flush()
+    for path, kind, bearer in (
+        ("/v1/tokens", "application/json", OPERATOR_KEY),
+        ("/v1/sessions", "application/sdp", await mint(guarded)),
+    ):
+        headers = {**bearing(bearer), "Content-Type": kind, "Content-Encoding": coding}
+        response = await guarded.post(path, data=bomb, headers=headers)
+        assert await refused(response) == (413, "payload_too_large")

@@ -69,3 +69,13 @@ def test_every_limit_is_explained_with_its_setting_and_code() -> None:
     names = {env_names(field)[0] for field in LimitSettings.model_fields}
     codes = {error.code for error in leaves(ClientError) if error.is_limit}
     assert {name for name in names | codes if f"`{name}`" not in limits} == set()
+
+
+def test_the_attacks_of_the_threat_model_are_tests() -> None:
+    """Each test that SECURITY.md names is in the file it names."""
+    rows = re.findall(r"\]\((tests/\S+\.py)\) \| (`test_.*) \|", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert rows
+    for path, names in rows:
+        there = (ROOT / path).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert f"def {name}(" in there, f"{path} has no {name}"
