@@ -72,6 +72,8 @@ def asked(gateway: str, token: str) -> Iterator[requests.Session]:
         def note(response: requests.Response, **_: Any) -> None:
             if response.status_code == 201 and "Location" in response.headers:
                 made.add("/".join(response.headers["Location"].split("/")[:4]))
+            elif response.ok and response.url.endswith("/start"):  # at once: it takes whatever it is asked
+                session.delete(f"{gateway}/v1/sessions/{response.json()['sessionId']}")
 
         session.hooks["response"].append(note)
         yield session
