@@ -23,7 +23,11 @@ OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for met
 EXAMPLES = 5  # of each kind of data: what can be wrong about a request here is its body, its path or its headers
 KEY = "the-key-of-the-operator-of-this-test"
 SDP = {"Content-Type": "application/sdp"}
-TOKENS = {"GATEWAY_AUTH": "token", "GATEWAY_JWT_SECRET": "signs-the-tokens-of-this-test-" * 2}
+TOKENS = {
+    "GATEWAY_SESSIONS_PER_SUBJECT": "50",  # /start takes whatever it is asked
+    "GATEWAY_AUTH": "token",
+    "GATEWAY_JWT_SECRET": "signs-the-tokens-of-this-test-" * 2,
+}
 
 load_all_checks()
 CHECKED = CHECKS.get_by_names(
@@ -72,8 +76,9 @@ def asked(gateway: str, token: str) -> Iterator[requests.Session]:
         def note(response: requests.Response, **_: Any) -> None:
             if response.status_code == 201 and "Location" in response.headers:
                 made.add("/".join(response.headers["Location"].split("/")[:4]))
-            elif response.ok and response.url.endswith("/start"):  # at once: it takes whatever it is asked
-                session.delete(f"{gateway}/v1/sessions/{response.json()['sessionId']}")
+            elif response.ok and response.url.endswith(("/start", "/api/offer")):
+                told = response.json()
+                made.update(f"/v1/sessions/{told[name]}" for name in ("sessionId", "pc_id") if name in told)
 
         session.hooks["response"].append(note)
         yield session
