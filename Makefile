@@ -68,7 +68,7 @@ pages: $(VENV)/.dev  ## The rest of what the call page is tested for, also in Fi
 screenshots: $(VENV)/.dev  ## A picture of every state of the call page, into build/screenshots
 	$(BIN)/python -m tests.browser.screenshots
 
-interop: $(VENV)/.dev  ## Clients of others: FFmpeg, web clients in Chromium, libwebrtc in Node
+interop: $(VENV)/.dev  ## Clients of others: FFmpeg, web clients and Pipecat's in Chromium, libwebrtc in Node
 	$(BIN)/pytest tests/interop
 
 $(VENV)/.fuzz: $(VENV)/.dev

@@ -33,10 +33,10 @@ def message(kind: str, data: Message | None = None, message_id: str | None = Non
     return built
 
 
-def bot_ready(gateway_version: str, message_id: str | None = None) -> Message:
+def bot_ready(gateway_version: str, message_id: str | None = None, version: str = PROTOCOL_VERSION) -> Message:
     """The model is there and listens."""
     about = {"library": "gemini-live-gateway", "library_version": gateway_version}
-    return message("bot-ready", {"version": PROTOCOL_VERSION, "about": about}, message_id)
+    return message("bot-ready", {"version": version, "about": about}, message_id)
 
 
 def user_transcription(text: str, *, final: bool, timestamp: str) -> Message:

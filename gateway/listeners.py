@@ -17,6 +17,7 @@ from typing import Any
 from gateway import events
 from gateway.errors import ListenerNotFound, TooManyListeners
 from gateway.guard.intake import Verdict
+from gateway.media.channel import Channel
 from gateway.media.peer import Frame, Peer, PeerState
 from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
@@ -125,3 +126,7 @@ class _Gone:
     def peer_video_wish(self, fps: float) -> None: ...
 
     def peer_picture_refused(self, width: int, height: int) -> None: ...
+
+    def peer_channel(self, channel: Channel) -> None: ...
+
+    def peer_data_dropped(self, why: str) -> None: ...

@@ -19,6 +19,8 @@ from typing import Any
 from gateway import __version__, events
 from gateway.allowance import Allowance
 from gateway.captions import Captions
+from gateway.commands import Commands
+from gateway.data_carrier import DataCarrier
 from gateway.declarations import declarations
 from gateway.errors import PeerGone, SessionNotFound, TooManyPeers, UpstreamError
 from gateway.guard.admission import Level
@@ -78,8 +80,10 @@ class Session:
         self.name = kept.name  # by which a camera finds it again
         self.peer_tag = ""  # of the peer that came last (`Peer.tag`)
         self.events = events.EventLog(kept.next_seq)
+        self.is_ready = False  # whether the model has been there
         self._settings = settings
         self._media = media
+        self._group = asyncio.TaskGroup()
         self._kept = kept
         self._budget = budget
         self._lifecycle = Lifecycle(State.DETACHED if kept.is_resumed else State.STARTING, was_live=kept.is_resumed)
@@ -99,6 +103,8 @@ class Session:
         self._calls = Calls(
             tools, runner, settings.tools_per_session, self._conversation, self._tool_context, self._publish_call
         )
+        commands = Commands(self, "data_channel", settings.message_max_bytes, settings.messages_per_s)
+        self._data = DataCarrier(self.events, commands, self._group.create_task)
         self._peer: Peer | None = None
         self._asked_to_move: Peer | None = None
         self._latency = Latency(self.events.publish)
@@ -116,7 +122,6 @@ class Session:
         self._peers = TokenBucket(PEERS_PER_S, PEERS_BURST)
         self._frame_ids, self._unnamed_calls = itertools.count(1), itertools.count(1)
         self._frames = SentFrames(self.events.publish)
-        self._group = asyncio.TaskGroup()
         self._started, self._ending = asyncio.Event(), asyncio.Event()
         self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self.events)
         self._grace: asyncio.TimerHandle | None = None
@@ -180,7 +185,7 @@ class Session:
             self.events.publish(events.state("connecting", "Connecting to the model and to your browser."))
         else:
             self.events.publish(events.state("reconnecting", EndReason.MOVED.words, code=EndReason.MOVED.value))
-            self._wait_for_peer()
+            self.wait_for_peer(EndReason.GRACE_OVER)
         stop_voice = self._media.ticker.start(self._voice.beat)
         try:
             async with self._group:
@@ -191,6 +196,7 @@ class Session:
                 await self._ending.wait()
                 watching.cancel()
                 self._conversation.close()
+                await self._data.close()
                 if self._peer is not None:
                     await self._peer.close()
                 await self.listeners.close()
@@ -204,15 +210,14 @@ class Session:
             stop_voice()
             await self._release()
 
-    async def attach(self, offer_sdp: str, direction: Direction = "sendrecv") -> str:
-        """Give the session a new peer and return the answer; a peer it had before is closed.
-
-        Raises BadOffer, UnsupportedOffer and LimitReached; the session then goes on as it was.
-        """
+    async def attach(self, offer_sdp: str, direction: Direction = "sendrecv", *, same_client: bool = False) -> str:
+        """Give the session a new peer and return the answer; a peer it had before is closed. Of `same_client` nothing
+        is expected that it has said before. Raises BadOffer, UnsupportedOffer and LimitReached; the session then goes
+        on as it was."""
         await self.ready()
         if not self._peers.take(self._now_s):
             raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
-        legs = self._conversation, self._speech, self._allowance, self._frames
+        legs = self._conversation, self._speech, self._allowance, self._frames, self._data
         uplink = Uplink(*legs, publish=self.events.publish, on_state=self._peer_state)
         peer = Peer(self._settings, self._voice, uplink, self._media, self._frame_ids, direction)
         uplink.is_present = lambda: self._peer is peer
@@ -225,6 +230,7 @@ class Session:
             raise
         if peer.video_refused:
             self.events.publish(events.VIDEO_NOT_ALLOWED)
+        self._data.expect(peer.show, same_client=same_client)
         previous, self._peer, self.peer_tag = self._peer, peer, peer.tag
         self._voice.waits = peer.hears
         self._group.create_task(self._carry(peer), name=f"{self.label} peer")
@@ -324,6 +330,7 @@ class Session:
     def _on_link(self, event: live.ConversationEvent) -> None:
         match event:
             case live.LinkOpened(generation, how):
+                self.is_ready = True
                 self._calls.link_opened(generation)
                 if generation > 1:
                     self._latency.begin("resume", self._now_s)
@@ -388,7 +395,7 @@ class Session:
         await peer.run()
         if self._peer is peer:
             self._peer = None
-            self._peer_lost()
+            self.end(EndReason.USER) if self._data.was_hung_up else self._peer_lost()
 
     def _peer_lost(self) -> None:
         was = self.state
@@ -400,11 +407,11 @@ class Session:
         self._conversation.audio_stream_end()
         self._conversation.user_left()
         self.events.publish(events.state("reconnecting", "Your connection was lost; your conversation is kept."))
-        self._wait_for_peer()
+        self.wait_for_peer(EndReason.GRACE_OVER)
 
-    def _wait_for_peer(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._grace = loop.call_later(self._settings.detach_grace_s, self.end, EndReason.GRACE_OVER)
+    def wait_for_peer(self, reason: EndReason) -> None:
+        """End for this reason unless a peer connects in time."""
+        self._grace = asyncio.get_running_loop().call_later(self._settings.detach_grace_s, self.end, reason)
 
     def _peer_connected(self) -> None:
         if self._lifecycle.step(Trigger.PEER_CONNECTED) is not State.LIVE:

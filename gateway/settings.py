@@ -288,6 +288,18 @@ class Settings(LimitSettings, BaseSettings):
         description="Lets callers ask for an echo, a tone or the simulator instead of the model, for a bad network and "
         "for faults (docs/qa.md). Unset: only where the listener is on a loopback address and open.",
     )
+    # What a client says
+    message_max_bytes: int = Field(
+        65_536,
+        ge=16_384,
+        le=131_072,  # half of what the data channel lets wait (media/sctp.py)
+        description="Largest message of a client, over the data channel or the event WebSocket; a larger one is "
+        "refused in words.",
+    )
+    messages_per_s: float = Field(
+        20.0, gt=0, description="Messages of a client each second, three seconds of them at once; more are left unread."
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["text", "json"] = Field(
         "text", description="`json`: one object a line, with the session it belongs to."

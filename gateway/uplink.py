@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from gateway import events
 from gateway.allowance import Allowance
+from gateway.data_carrier import DataCarrier
 from gateway.guard.intake import Verdict
 from gateway.live.conversation import Conversation
+from gateway.media.channel import Channel
 from gateway.media.peer import Frame, PeerState
 from gateway.sent_frames import SentFrames
 from gateway.speech import Speech
@@ -27,6 +29,7 @@ class Uplink:
         speech: Speech,
         allowance: Allowance,
         frames: SentFrames,
+        data: DataCarrier,
         *,
         publish: Callable[[events.Message], None],
         on_state: Callable[[PeerState, str], None],
@@ -36,6 +39,7 @@ class Uplink:
         self._speech = speech
         self._allowance = allowance
         self._frames = frames
+        self._data = data
         self._publish = publish
         self._on_state = on_state
 
@@ -79,3 +83,12 @@ class Uplink:
         """How the connection is."""
         if self.is_present():
             self._on_state(state, reason)
+
+    def peer_channel(self, channel: Channel) -> None:
+        """The browser opened a data channel."""
+        if self.is_present():
+            self._data.opened(channel)
+
+    def peer_data_dropped(self, why: str) -> None:
+        """Something of a data channel was turned away, whichever peer's it was."""
+        self._data.dropped(why)

@@ -132,9 +132,12 @@ def npm_ci(directory: Path) -> Path:
 
 
 @contextmanager
-def gateway_and_simulator(directory: Path, recorded: Path, **environment: str) -> Iterator[tuple[Program, Program]]:
-    """Both, the gateway talking to the simulator, which records; their logs are in `directory`."""
+def gateway_and_simulator(
+    directory: Path, recorded: Path, *, script: Path | None = None, **environment: str
+) -> Iterator[tuple[Program, Program]]:
+    """Both, the gateway talking to the simulator, which records and follows a script; logs are in `directory`."""
     arguments = ["simulate", "--port", "0", "--record", str(recorded)]
+    arguments += ["--script", str(script)] if script is not None else []
     with (
         Program(arguments, r"=(ws://\S+)", directory / "simulator.log") as simulator,
         Program(

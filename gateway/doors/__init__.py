@@ -14,6 +14,7 @@ from gateway.doors.hardening import harden
 from gateway.doors.limits import address_middleware, subject_middleware
 from gateway.doors.operations import OperationsDoor
 from gateway.doors.problem import problem_middleware
+from gateway.doors.rtvi import RtviDoor
 from gateway.doors.sessions import SessionDoor
 from gateway.doors.testing import DrillDoor
 from gateway.doors.tokens import TokenDoor
@@ -48,7 +49,7 @@ def build_doors(
         ]
     )
     harden(application)
-    event_door = EventDoor(registry)
+    event_door = EventDoor(settings, registry)
     application.add_routes(
         [
             *SessionDoor(settings, registry).routes(),
@@ -56,6 +57,7 @@ def build_doors(
             *WhepDoor(settings, registry).routes(),
             *TranscriptDoor(registry).routes(),
             *event_door.routes(),
+            *RtviDoor(settings, registry).routes(),
             *OperationsDoor(settings, registry, cluster, forward, pulse, relays).routes(),
             *TokenDoor(tokens).routes(),
             *forward.routes(cluster, registry),

@@ -22,6 +22,7 @@ from gateway.settings import Settings
 CLAIMS: web.RequestKey[Claims] = web.RequestKey("claims", Claims)
 
 PUBLIC = frozenset({"/", "/{path}", "/healthz", "/readyz"})  # the pages, and what a load balancer asks
+SESSION_IN_BODY = frozenset({"/api/offer"})  # the session is named there, not in the path
 SUBPROTOCOL = "gateway.v1"  # what a WebSocket speaks; a browser names it beside its token
 IN_SUBPROTOCOL = "token."  # a browser can set no header of a WebSocket
 IN_URL = ("token", "access_token", "jwt")
@@ -47,16 +48,15 @@ def auth_middleware(settings: Settings, tokens: Tokens | None) -> Middleware:
             raise TokenInvalid(FORGED)
         now = time.time()
         claims = await tokens.verify(bearer, now)
-        if claims.is_spent(now) and "id" not in request.match_info:  # a session's own token may be: the registry knows
+        # A session's own token may be spent: the registry knows.
+        if claims.is_spent(now) and "id" not in request.match_info and _canonical(request) not in SESSION_IN_BODY:
             raise TokenExpired("The token has expired: ask for a new one.")
         _check_origin(request, claims)
         return claims
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        resource = request.match_info.route.resource
-        is_public = resource is not None and resource.canonical in PUBLIC
-        if not is_public and request.method != hdrs.METH_OPTIONS:  # which only tells what is taken
+        if _canonical(request) not in PUBLIC and request.method != hdrs.METH_OPTIONS:  # which only tells what is taken
             request[CLAIMS] = await claims_for(request)
         return await handler(request)
 
@@ -73,6 +73,12 @@ def require_operator(request: web.Request, settings: Settings) -> None:
     has_operator = settings.operator_key is not None or settings.effective_auth == "token"
     if has_operator and not claims_of(request).operator:
         raise Forbidden("Only the operator may do this: send the operator's key as Authorization: Bearer.")
+
+
+def _canonical(request: web.Request) -> str | None:
+    """The path of the resource as it was declared."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else None
 
 
 def _bearer(request: web.Request) -> str | None:

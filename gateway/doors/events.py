@@ -1,36 +1,35 @@
 """The events of a session, over a WebSocket.
 
-Owns the carrier: what is sent, what a client may say, and how it closes. It must not know what events mean.
+Owns the carrier: what is sent, and how it closes. It must not know what events or commands mean.
 **Invariant: a socket lives no longer than its session; whatever a client sends, the session goes on.**
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from typing import Any
 from weakref import WeakSet
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from gateway import __version__, events
+from gateway import events
+from gateway.commands import Commands
 from gateway.doors.auth import SUBPROTOCOL, claims_of
 from gateway.errors import BadRequest
 from gateway.lifecycle import EndReason
 from gateway.registry import Registry
-from gateway.session import Session
+from gateway.settings import Settings
 
 HEARTBEAT_S = 20.0  # finds a phone that is gone; below the 30 to 60 s after which proxies cut idle connections
-MESSAGE_MAX_BYTES = 64 * 1024
-TEXT_MAX_CHARS = 8000
 SEQ = re.compile(r"\d{1,15}", re.ASCII)
+READ_MAX = 4  # times the largest message is read, to be refused in words; a larger one closes the socket (1009)
 
 
 class EventDoor:
     """The handlers."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._settings = settings
         self._registry = registry
         self._open: WeakSet[web.WebSocketResponse] = WeakSet()
 
@@ -42,18 +41,22 @@ class EventDoor:
         """Send events until the session is over or the client leaves."""
         session = self._registry.get(request.match_info["id"], claims_of(request))
         after = _after(request.query.get("after"))
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_MAX_BYTES, protocols=(SUBPROTOCOL,))
+        read_max_bytes = READ_MAX * self._settings.message_max_bytes
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=read_max_bytes, protocols=(SUBPROTOCOL,))
         if not socket.can_prepare(request):
             raise BadRequest("This address is a WebSocket: connect with ws:// or wss://.")
         await socket.prepare(request)
         self._open.add(socket)
         subscription = session.events.subscribe(after)
-        listening = asyncio.create_task(_listen(socket, session, subscription), name=f"{session.label} event commands")
+        commands = Commands(session, "websocket", self._settings.message_max_bytes, self._settings.messages_per_s)
+        listening = asyncio.create_task(_listen(socket, commands, subscription), name=f"{session.label} event commands")
         try:
             async for message in subscription:
-                if socket.closed:
-                    break
-                await socket.send_json(message)
+                answers = commands.bot_is_ready() if message["type"] == "bot-ready" else []
+                for told in (*answers, message):
+                    if socket.closed:
+                        break
+                    await socket.send_json(told)
         except (ConnectionError, RuntimeError):
             pass  # the client is gone; it comes back with `after`, or it does not
         finally:
@@ -74,46 +77,14 @@ class EventDoor:
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the gateway is shutting down")
 
 
-async def _listen(socket: web.WebSocketResponse, session: Session, subscription: events.Subscription) -> None:
+async def _listen(socket: web.WebSocketResponse, commands: Commands, subscription: events.Subscription) -> None:
     """Take the commands of a client until it leaves."""
+    loop = asyncio.get_running_loop()
     async for message in socket:
-        if message.type is WSMsgType.TEXT:
-            reply = _command(session, message.data)
-            if reply is not None:
-                await socket.send_json(reply)
+        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            for answer in commands.take(message.data, loop.time()):
+                await socket.send_json(answer)
     subscription.close()  # lets the sender end
-
-
-def _command(session: Session, text: str) -> events.Message | None:
-    """Do what one RTVI message asks; the reply, if there is one."""
-    try:
-        command = json.loads(text)
-        kind, message_id = command.get("type"), command.get("id")
-    except (ValueError, AttributeError, RecursionError):
-        return _refusal(None, "The message is not a JSON object.")
-    match kind:
-        case "client-ready":
-            return events.bot_ready(__version__, message_id)
-        case "send-text":
-            data = command.get("data")
-            content = data.get("content") if isinstance(data, dict) else None
-            if not isinstance(content, str) or not content.strip() or len(content) > TEXT_MAX_CHARS:
-                return _refusal(message_id, f"send-text needs data.content: 1 to {TEXT_MAX_CHARS} characters.")
-            session.send_text(content)
-        case "llm-function-call-result":
-            data = command.get("data")
-            call_id = data.get("tool_call_id") if isinstance(data, dict) else None
-            if not isinstance(call_id, str) or not session.tool_result(call_id, data.get("result")):
-                return _refusal(message_id, "No function call waits for this result.")
-        case "disconnect-bot":
-            session.end(EndReason.USER)
-        case _:
-            return _refusal(message_id, f"The gateway does not know messages of type {kind!r}.")
-    return None
-
-
-def _refusal(message_id: Any, words: str) -> events.Message:
-    return events.message("error-response", {"error": words}, message_id)
 
 
 def _after(text: str | None) -> int | None:

@@ -64,13 +64,15 @@ class Section:
         return [line.removeprefix(f"a={name}:") for line in self.lines if line.startswith(f"a={name}:")]
 
 
-def check_offer(body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX) -> str:
+def check_offer(
+    body: bytes, *, bytes_max: int = OFFER_MAX_BYTES, sections_max: int = SECTIONS_MAX, videos_max: int = 1
+) -> str:
     """The offer of a conversation as text: a microphone, perhaps a camera and a data channel.
 
     Raises BadOffer, UnsupportedOffer, PayloadTooLarge or TooManySections with a sentence.
     """
     session, active = _active(body, KINDS, bytes_max, sections_max)
-    audio, video = _tracks(active)
+    audio, video = _tracks(active, videos_max)
     if audio is None:
         raise UnsupportedOffer(
             "The offer has no audio section, and without a microphone there is nothing to talk with."
@@ -147,13 +149,14 @@ def _active(body: bytes, kinds: frozenset[str], bytes_max: int, sections_max: in
     return session, active
 
 
-def _tracks(active: list[Section]) -> tuple[Section | None, Section | None]:
-    """The audio and the video section."""
+def _tracks(active: list[Section], videos_max: int = 1) -> tuple[Section | None, Section | None]:
+    """The audio and the first video section."""
     found: list[Section | None] = []
-    for kind in ("audio", "video"):
+    for kind, most in (("audio", 1), ("video", videos_max)):
         sections = [section for section in active if section.kind == kind]
-        if len(sections) > 1:
-            raise UnsupportedOffer(f"The offer has {len(sections)} {kind} sections; there may be one.")
+        if len(sections) > most:
+            allowed = "one" if most == 1 else str(most)
+            raise UnsupportedOffer(f"The offer has {len(sections)} {kind} sections; there may be {allowed}.")
         found.append(sections[0] if sections else None)
     return found[0], found[1]
 

@@ -50,7 +50,7 @@ def parse_fragment(body: bytes) -> Fragment:
         elif line.startswith("a=mid:"):
             mid, known = value, True
         elif line.startswith("a=candidate:"):
-            candidates.append(TrickleCandidate(_candidate(value, number), mid, section))
+            candidates.append(TrickleCandidate(candidate_of(value, f"Line {number} of the fragment"), mid, section))
         elif line == "a=end-of-candidates":
             ended = True
         elif name in ("ice-ufrag", "ice-pwd"):
@@ -64,8 +64,11 @@ def parse_fragment(body: bytes) -> Fragment:
     return Fragment(values.get("ice-ufrag"), values.get("ice-pwd"), tuple(candidates))
 
 
-def _candidate(value: str, number: int) -> str:
-    """`candidate:…` with a component of 1 and a bare address; some count components from 0 and put IPv6 in brackets."""
+def candidate_of(value: str, where: str) -> str:
+    """`candidate:…` with a component of 1 and a bare address; some count components from 0 and put IPv6 in brackets.
+
+    Raises BadRequest.
+    """
     parts = value.split()
     if len(parts) > 4:
         parts[4] = parts[4].removeprefix("[").removesuffix("]")
@@ -78,10 +81,10 @@ def _candidate(value: str, number: int) -> str:
         and _is_address(parts[4])
     )
     if not valid:
-        raise BadRequest(f"Line {number} of the fragment is not an ICE candidate: {value[:60]!r}.")
+        raise BadRequest(f"{where} is not an ICE candidate: {value[:60]!r}.")
     for name, related in zip(parts[8::2], parts[9::2], strict=False):
         if name == "rport" and not is_port(related):
-            raise BadRequest(f"Line {number} of the fragment has a related port that is none: {related[:20]!r}.")
+            raise BadRequest(f"{where} has a related port that is none: {related[:20]!r}.")
     parts[1] = "1" if parts[1] == "0" else parts[1]
     return "candidate:" + " ".join(parts)
 

@@ -16,6 +16,7 @@ from aiohttp import web
 from gateway import events
 from gateway.doors.auth import claims_of
 from gateway.errors import BadRequest, SessionNotFound
+from gateway.live.transcript import without_results
 from gateway.registry import Registry
 
 EVENT_STREAM = "text/event-stream"
@@ -46,7 +47,7 @@ class TranscriptDoor:
         claims = claims_of(request)
         record = await self._registry.transcript(request.match_info["id"], claims)
         if not claims.operator:
-            record = _without_results(record)
+            record = without_results(record)
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if "text/plain" in wanted:
             return web.Response(text=_as_text(record), headers=headers)
@@ -112,11 +113,6 @@ def _last_seen(text: str | None) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise BadRequest(f"Last-Event-ID must be the id of the last event that was seen, and was {text[:20]!r}.")
     return int(text)
-
-
-def _without_results(record: dict[str, Any]) -> dict[str, Any]:
-    turns = [{**turn, "tools": [{"name": used["name"]} for used in turn["tools"]]} for turn in record["turns"]]
-    return {**record, "turns": turns}
 
 
 def _as_text(record: dict[str, Any]) -> str:

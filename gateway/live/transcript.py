@@ -150,3 +150,9 @@ def heard(text: str, share: float) -> str:
     """Of these words the first share (0 to 1)."""
     words = text.split(" ")
     return " ".join(words[: round(len(words) * min(1.0, max(0.0, share)))])
+
+
+def without_results(transcript: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of a transcript for those who are not to know what tools returned."""
+    turns = [{**turn, "tools": [{"name": used["name"]} for used in turn["tools"]]} for turn in transcript["turns"]]
+    return {**transcript, "turns": turns}

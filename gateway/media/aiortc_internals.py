@@ -1,8 +1,8 @@
 """Everything of aiortc and aioice that is not public, in one place.
 
 Owns the private names, the check that they are all still there, and what is built on them: how a connection gets its
-datagrams from the shared port, an ICE restart, and the taking over of the RTP plane. It must not know sessions, audio
-or video.
+datagrams from the shared port, an ICE restart, the taking over of the RTP plane, and the guard before SCTP. It must not
+know sessions, audio or video.
 **Invariant: no other module of the gateway uses a private name of these packages; `check` fails with the name of what
 has moved before a call can.**
 """
@@ -10,17 +10,23 @@ has moved before a call can.**
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aioice import Candidate, ConnectionClosed, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, ConnectionEvent, StunProtocol, get_host_addresses
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, rtcsctptransport
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
+from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport
 
 from gateway.errors import ConfigError
+from gateway.media.sctp import STREAMS_MAX, WINDOW_BYTES, fault_of, waiting
+
+logger = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
@@ -42,12 +48,32 @@ CONNECTION_NAMES = (
 )
 DTLS_NAMES = ("_rx_srtp", "_tx_srtp", "_ssl", "_rtp_router")
 ICE_NAMES = ("_connection", "_send", "_recv")
+SCTP_NAMES = (
+    "_advertised_rwnd",
+    "_data_channel_queue",
+    "_data_channels",
+    "_handle_data",
+    "_inbound_streams",
+    "_inbound_streams_max",
+    "_last_received_tsn",
+    "_outbound_queue",
+    "_receive",
+    "_receive_data_chunk",
+    "_receive_reconfig_param",
+    "_rto",
+    "_sack_misordered",
+    "_send_chunk",
+    "_sent_queue",
+)
 CHECK_RTO_S = 0.1  # aioice waits 500 ms before it repeats a connectivity check; browsers wait about 50 to 100
 CONSENT_S = 2.5  # as browsers do; each one also measures the round trip
 CONSENT_TIMEOUT_S = 2.0
 HANDSHAKE_RTO_S = 0.12  # OpenSSL repeats a flight after 1 s; browsers after 50 ms
 HANDSHAKE_TRIES = 20
 DTLS_QUEUE_MAX = 64  # datagrams; a handshake has a dozen
+DTLS_PACKETS_PER_S = 400  # 64 KiB in 0.15 s; each costs 0.1 ms of the loop that all calls share
+SCTP_RTO_S = 0.4  # aiortc waits 3 s for the first answer and 1 s at least for any; browsers 0.4 s
+CHANNELS_MAX = 4  # of one call, of which one is used
 
 
 def check() -> None:
@@ -57,12 +83,21 @@ def check() -> None:
     dtls = RTCDtlsTransport(transport, [RTCCertificate.generateCertificate()])
     missing = [
         f"{type(owner).__name__}.{name}"
-        for owner, names in ((gatherer._connection, CONNECTION_NAMES), (transport, ICE_NAMES), (dtls, DTLS_NAMES))
+        for owner, names in (
+            (gatherer._connection, CONNECTION_NAMES),
+            (transport, ICE_NAMES),
+            (dtls, DTLS_NAMES),
+        )
         for name in names
         if not hasattr(owner, name)
     ]
+    # One of these cannot be made without an event loop, so what its constructor names is looked at.
+    of_sctp = {*dir(RTCSctpTransport), *RTCSctpTransport.__init__.__code__.co_names}
+    missing += [f"RTCSctpTransport.{name}" for name in SCTP_NAMES if name not in of_sctp]
     if not hasattr(stun, "RETRY_RTO"):
         missing.append("aioice.stun.RETRY_RTO")
+    if not hasattr(rtcsctptransport, "SCTP_RTO_MIN"):
+        missing.append("aiortc.rtcsctptransport.SCTP_RTO_MIN")
     if missing:
         raise ConfigError(
             f"This version of aiortc or aioice has moved {', '.join(missing)}: install the versions of constraints.txt."
@@ -127,6 +162,7 @@ class IceLeg:
         self._flight_timer: asyncio.TimerHandle | None = None
         self._flight_tries = 0
         self._closed = False
+        self._second_s, self._in_second = 0.0, 0  # datagrams of DTLS in the present second
         self.rtt_s: float | None = None
         self._take_over()
 
@@ -198,7 +234,7 @@ class IceLeg:
 
         def data_received(data: bytes, component: int) -> None:
             if 19 < data[0] < 64:  # RFC 7983
-                if connection._queue.qsize() < DTLS_QUEUE_MAX:
+                if connection._queue.qsize() < DTLS_QUEUE_MAX and self._admits_dtls():
                     connection._queue.put_nowait((data, component))
                     self._flight_answered()
             else:
@@ -229,6 +265,14 @@ class IceLeg:
                 self._flight_sent(data)
 
         self._ice._send = send_handshake
+
+    def _admits_dtls(self) -> bool:
+        """False for more than `DTLS_PACKETS_PER_S`: a sender that follows SCTP then slows down."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._second_s >= 1:
+            self._second_s, self._in_second = now_s, 0
+        self._in_second += 1
+        return self._in_second <= DTLS_PACKETS_PER_S
 
     # Consent (RFC 7675). Nobody is cut off here: the watchdog of the peer looks at what arrives.
 
@@ -280,6 +324,79 @@ class IceLeg:
         """Stop what runs by itself."""
         self._closed = True
         self._flight_answered()
+
+
+class SctpGuard:
+    """What stands before the SCTP of one peer connection; made between the offer and the answer.
+
+    `on_dropped` is told why something was turned away: `malformed`, `too_many_channels`, or `endless` when the data
+    channel was closed because of it. The call goes on in every case.
+    """
+
+    def __init__(self, sctp: RTCSctpTransport, on_dropped: Callable[[str], None]) -> None:
+        self._sctp = sctp
+        self._on_dropped = on_dropped
+        self.reset: set[int] = set()  # streams whose channel the browser has closed, and not only its connection
+        rtcsctptransport.SCTP_RTO_MIN = SCTP_RTO_S  # type: ignore[assignment]
+        sctp._rto = 2 * SCTP_RTO_S
+        sctp._advertised_rwnd = WINDOW_BYTES
+        sctp._inbound_streams_max = STREAMS_MAX
+        self._handle_data, self._receive = sctp._handle_data, sctp._receive
+        self._receive_data_chunk, self._send_chunk = sctp._receive_data_chunk, sctp._send_chunk
+        self._receive_reconfig_param = sctp._receive_reconfig_param
+        sctp._handle_data = self._packet  # type: ignore[method-assign]
+        sctp._receive = self._message  # type: ignore[method-assign]
+        sctp._receive_data_chunk = self._data_chunk  # type: ignore[method-assign]
+        sctp._receive_reconfig_param = self._reconfigure  # type: ignore[method-assign]
+        sctp._send_chunk = self._send  # type: ignore[method-assign]
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages that were sent and may not have arrived, as far as is known."""
+        sctp = self._sctp
+        chunks = [chunk for chunk in (*sctp._sent_queue, *sctp._outbound_queue) if not chunk._acked]
+        begun = {
+            (chunk.stream_id, chunk.stream_seq) for chunk in chunks if chunk.protocol != rtcsctptransport.WEBRTC_DCEP
+        }
+        queued = [kind for _, kind, _ in sctp._data_channel_queue if kind != rtcsctptransport.WEBRTC_DCEP]
+        return len(begun) + len(queued)
+
+    async def _packet(self, data: bytes) -> None:
+        if fault_of(data) is not None:
+            self._on_dropped("malformed")
+            return
+        try:
+            await self._handle_data(data)
+        except Exception:  # whatever is wrong with it, the connection that it came over carries the call
+            logger.debug("SCTP packet of %d bytes", len(data), exc_info=True)
+            self._on_dropped("malformed")
+
+    async def _data_chunk(self, chunk: DataChunk) -> None:
+        sctp = self._sctp
+        ahead = (chunk.tsn - (sctp._last_received_tsn or 0)) % 2**32
+        chunks = sum(len(stream.reassembly) for stream in sctp._inbound_streams.values()) + len(sctp._sack_misordered)
+        verdict = waiting(ahead, chunks, WINDOW_BYTES - sctp._advertised_rwnd)
+        if verdict == "take":
+            await self._receive_data_chunk(chunk)
+        elif verdict == "abort":
+            self._on_dropped("endless")
+            await sctp.stop()
+
+    async def _message(self, stream_id: int, pp_id: int, data: bytes) -> None:
+        opens = pp_id == rtcsctptransport.WEBRTC_DCEP and data[:1] == bytes([rtcsctptransport.DATA_CHANNEL_OPEN])
+        if opens and len(self._sctp._data_channels) >= CHANNELS_MAX:
+            self._on_dropped("too_many_channels")
+        else:
+            await self._receive(stream_id, pp_id, data)
+
+    async def _reconfigure(self, param: Any) -> None:
+        if isinstance(param, rtcsctptransport.StreamResetOutgoingParam):
+            self.reset.update(stream for stream in param.streams if stream < STREAMS_MAX)
+        await self._receive_reconfig_param(param)
+
+    async def _send(self, chunk: rtcsctptransport.Chunk) -> None:
+        with suppress(ConnectionError):  # the connection is going; SCTP's timers come to the same conclusion
+            await self._send_chunk(chunk)
 
 
 def take_over_media(pc: RTCPeerConnection) -> None:

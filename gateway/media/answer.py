@@ -61,6 +61,23 @@ def clean_offer(offer_sdp: str) -> str:
     )
 
 
+def candidates_of(offer_sdp: str) -> list[str]:
+    """The candidates of the first section, as `candidate:…`; everything is bundled on it."""
+    _, first, *_ = [*_split(offer_sdp), ""]
+    return re.findall(r"(?m)^a=(candidate:.*)$", first)
+
+
+def video_sources_of(offer_sdp: str) -> list[frozenset[int]]:
+    """The SSRCs of each video section of an offer, repetitions among them (RFC 5576)."""
+    sections = [section for section in _split(offer_sdp)[1:] if section.startswith("m=video ")]
+    return [frozenset(map(int, re.findall(r"(?m)^a=ssrc:(\d+) ", section))) for section in sections]
+
+
+def with_message_limit(answer_sdp: str, size_bytes: int) -> str:
+    """The answer with the largest message that the data channel takes (RFC 8841 §6); browsers refuse to send more."""
+    return re.sub(r"(?m)^a=max-message-size:\d+", f"a=max-message-size:{size_bytes}", answer_sdp)
+
+
 def formats_of(answer_sdp: str) -> Formats:
     """What the answer has agreed on."""
     types: dict[int, str] = {}

@@ -11,15 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from aiortc import (
     InvalidStateError,
     RTCConfiguration,
     RTCPeerConnection,
-    RTCRtpReceiver,
-    RTCRtpSender,
-    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.exceptions import OperationError
@@ -30,8 +27,19 @@ from gateway.errors import BadOffer, PeerGone, TooManyCandidates, UnsupportedOff
 from gateway.guard.bucket import TokenBucket
 from gateway.guard.intake import Intake
 from gateway.media.aiortc_internals import Address, IceLeg, ssrc_of, take_over_media
-from gateway.media.answer import clean_offer, finished_answer, formats_of, usable_candidate, with_baseline
+from gateway.media.answer import (
+    candidates_of,
+    clean_offer,
+    finished_answer,
+    formats_of,
+    usable_candidate,
+    video_sources_of,
+    with_baseline,
+    with_message_limit,
+)
 from gateway.media.audio_uplink import AudioUplink
+from gateway.media.channel import take_channel
+from gateway.media.codecs import prefer
 from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
 from gateway.media.plane import Plane
 from gateway.media.video_uplink import Frame, VideoUplink
@@ -40,7 +48,7 @@ from gateway.media.voice_stream import VoiceStream
 from gateway.media.worker import MediaWorker
 from gateway.settings import Settings
 
-__all__ = ["Direction", "Frame", "Peer", "PeerSink", "PeerState", "TrickleCandidate"]
+__all__ = ["Direction", "Frame", "Peer", "PeerSink", "PeerState", "Picture", "TrickleCandidate"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +59,8 @@ DETACHED_S = 5.0  # the browser is away; its connection is kept for a restart as
 REWIND_LEAST_S = 0.3  # a shorter gap is the network's, and the browser asks for what it lost
 MOVED_LEAST_S = 0.1  # unless the browser turns up at another address: then five packets are enough
 MOVING_S = 1.0  # so long the voice waits at most until the browser's new address is agreed
+VIDEOS_MAX = 2  # a camera and a screen, one of which the model sees
+Picture = Literal["camera", "screen"]
 
 
 class Peer:
@@ -86,6 +96,8 @@ class Peer:
         self._stop_beat: Callable[[], None] | None = None
         self._first_mid: str | None = None
         self._remote_ufrag: str | None = None
+        self._agreed: tuple[list[str], str] | None = None  # the kinds of the sections, and our answer
+        self._screen: frozenset[int] = frozenset()  # the SSRCs of the second video section
         self._changed = asyncio.Event()
         self.video_refused = False  # a camera was offered that is not taken
         self._closed: asyncio.Task[None] | None = None
@@ -132,6 +144,7 @@ class Peer:
         take_over_media(self._pc)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(with_baseline(offer_sdp), "offer"))
+            take_channel(self._pc, self._sink.peer_channel, self._sink.peer_data_dropped)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except OperationError as error:
             raise UnsupportedOffer(f"The offer has no codec in common with the gateway: {error}.") from None
@@ -148,8 +161,35 @@ class Peer:
             one_way=self._direction != "sendrecv",
             redundant=self._settings.audio_redundancy,
         )
+        answer_sdp = with_message_limit(answer_sdp, self._settings.message_max_bytes)
         self._open_plane(leg, answer_sdp)
+        self._agreed = [section.kind for section in sections], answer_sdp
+        self._screen = frozenset().union(*video_sources_of(offer_sdp)[1:])
+        self.show("camera")
         return answer_sdp
+
+    def show(self, picture: Picture | None) -> None:
+        """Which pictures the model is to see: of the first video section, of the second, or none."""
+        if self._plane is not None:
+            self._plane.is_shown = lambda ssrc: picture is not None and (ssrc in self._screen) == (picture == "screen")
+
+    async def answer_again(self, offer_sdp: str) -> str | None:
+        """The answer to the same connection offered again, with more candidates or for an ICE restart; None when this
+        connection cannot be what is offered. Raises BadOffer."""
+        try:
+            sections = SessionDescription.parse(clean_offer(offer_sdp)).media
+        except Exception as error:  # as in `answer`
+            raise BadOffer(f"The SDP cannot be read: {error or type(error).__name__}.") from None
+        same = self._agreed is not None and self._agreed[0] == [section.kind for section in sections]
+        if not same or self._state is PeerState.CLOSED or sections[0].ice is None:
+            return None
+        ice, candidates = sections[0].ice, [TrickleCandidate(one) for one in candidates_of(offer_sdp)]
+        if self.is_restart(ice.usernameFragment):
+            await self.restart(ice.usernameFragment or "", ice.password or "", candidates)
+        else:
+            await self.add_candidates(candidates)
+        assert self._agreed is not None
+        return self._agreed[1]
 
     async def add_candidates(self, candidates: Sequence[TrickleCandidate]) -> None:
         """Take the browser's ICE candidates; those of no use are ignored. Raises PeerGone and TooManyCandidates.
@@ -242,16 +282,17 @@ class Peer:
 
     def _offer_transceivers(self, kinds: list[str]) -> None:
         """Prepare what answers the offer: codecs can be chosen only before the offer is set."""
-        if not 1 <= kinds.count("audio") + kinds.count("video") <= len({"audio", "video"} & set(kinds)):
-            raise UnsupportedOffer("The offer must have one audio section, one video section, or one of each.")
+        if kinds.count("audio") > 1 or kinds.count("video") > VIDEOS_MAX or not {"audio", "video"} & set(kinds):
+            raise UnsupportedOffer("The offer must have one audio section, video of one or two, or both.")
         if "audio" in kinds:
-            _prefer(self._pc.addTransceiver("audio", direction=self._direction), "audio", ("audio/opus",))
+            prefer(self._pc.addTransceiver("audio", direction=self._direction), "audio", ("audio/opus",))
         if "video" in kinds:
             # The gateway has no pictures to send: a player that offers to receive some gets none.
             self.video_refused = not self._settings.video and self._direction != "sendonly"
-            receives = self._direction != "sendonly" and not self.video_refused
+        receives = self._direction != "sendonly" and not self.video_refused
+        for _ in range(kinds.count("video")):
             video = self._pc.addTransceiver("video", direction="recvonly" if receives else "inactive")
-            _prefer(video, "video", ("video/VP8", "video/H264", "video/rtx"))
+            prefer(video, "video", ("video/VP8", "video/H264", "video/rtx"))
 
     def _join_port(self) -> IceLeg:
         leg: IceLeg | None = None
@@ -404,12 +445,3 @@ class Peer:
         if state is not self._state and self._state is not PeerState.CLOSED:
             self._state = state
             self._sink.peer_state(state, reason)
-
-
-def _prefer(transceiver: RTCRtpTransceiver, kind: str, mime_types: tuple[str, ...]) -> None:
-    """Answer with these codecs only, in this order."""
-    capabilities = (RTCRtpSender if kind == "audio" else RTCRtpReceiver).getCapabilities(kind)
-    assert capabilities is not None
-    transceiver.setCodecPreferences(
-        [codec for mime_type in mime_types for codec in capabilities.codecs if codec.mimeType == mime_type]
-    )

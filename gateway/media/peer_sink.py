@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from gateway.guard.intake import Verdict
+from gateway.media.channel import Channel
 from gateway.media.video_uplink import Frame
 
 # What the answer allows at most: a conversation, a camera that only sends (WHIP), a listener (WHEP).
@@ -62,3 +63,9 @@ class PeerSink(Protocol):
 
     def peer_state(self, state: PeerState, reason: str) -> None:
         """The state changed; the reason is a sentence."""
+
+    def peer_channel(self, channel: Channel) -> None:
+        """The browser opened a data channel."""
+
+    def peer_data_dropped(self, why: str) -> None:
+        """Something of the data channel was turned away (`SctpGuard`); `endless`: and the channel was closed."""

@@ -81,6 +81,7 @@ class Plane:
         self.dropped: Counter[str] = Counter()
         self.last_packet_s: float | None = None  # when something authentic last came
         self.last_rtp_s: float | None = None
+        self.is_shown: Callable[[int], bool] = lambda ssrc: True  # which of the video streams the model is to see
         self._way = way
         self._formats = formats
         self._audio = audio
@@ -161,10 +162,17 @@ class Plane:
         kind = packet.payload_type
         if kind in (self._formats.opus, self._formats.red) and self._audio is not None:
             self._audio_packet(self._audio, packet, now_s)
+        elif kind in self._formats.video and not self.is_shown(packet.ssrc):
+            self.dropped["not shown"] += 1
         elif kind in self._formats.video and self._video is not None:
             self._count_video(packet, now_s)
             self._video.push(packet, self._formats.video[kind], now_s)
-        elif kind in self._formats.rtx and self._video is not None and self._video.frames.ssrc is not None:
+        elif (
+            kind in self._formats.rtx
+            and self._video is not None
+            and self._video.frames.ssrc is not None
+            and self.is_shown(packet.ssrc)
+        ):
             original = self._formats.rtx[kind]
             again = rtp.unwrap_rtx(packet, original, self._video.frames.ssrc)
             if again is not None and original in self._formats.video:
@@ -260,7 +268,8 @@ class Plane:
         feedback = []
         if lost_audio := self._lost_audio(now_s):
             feedback.append(lost_audio)
-        if self._video is not None and not self._video.paused and (media_ssrc := self._video.frames.ssrc) is not None:
+        media_ssrc = self._video.frames.ssrc if self._video is not None and not self._video.paused else None
+        if self._video is not None and media_ssrc is not None and self.is_shown(media_ssrc):
             frames = self._video.frames
             self._video.look(now_s, self.rtt_s)
             if lost := frames.requests(now_s, self.rtt_s):

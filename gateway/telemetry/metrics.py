@@ -126,6 +126,9 @@ UNDERRUNS = Counter(
 DATAGRAMS_DROPPED = Counter(
     "gateway_udp_dropped", "Datagrams that were turned away, by why.", ["why"], registry=REGISTRY
 )
+MESSAGES_REFUSED = Counter(
+    "gateway_messages_refused", "Messages of clients that were turned away.", ["carrier", "why"], registry=REGISTRY
+)
 FRAMES = Counter(
     "gateway_uplink_frames", "Frames that went to the model, or failed on the way.", ["result"], registry=REGISTRY
 )

@@ -43,9 +43,11 @@ class RiggedSession(Session):
         finally:
             await self._rig.close()
 
-    async def attach(self, offer_sdp: str, direction: Direction = "sendrecv") -> str:
+    async def attach(self, offer_sdp: str, direction: Direction = "sendrecv", *, same_client: bool = False) -> str:
         """As any session, through the relay if there is one."""
-        return await self._rig.answered(await super().attach(self._rig.offered(offer_sdp), direction))
+        return await self._rig.answered(
+            await super().attach(self._rig.offered(offer_sdp), direction, same_client=same_client)
+        )
 
     async def restart_ice(self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate]) -> str:
         """As any session, through the relay if there is one."""

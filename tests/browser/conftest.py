@@ -44,10 +44,10 @@ def speech() -> Samples:
     return read_wav(CORPUS / "speech/question.wav", 16_000)
 
 
-def write_microphone(path: Path, speech: Samples) -> None:
+def write_microphone(path: Path, speech: Samples, before_s: float = 4.0) -> None:
     """What a fake microphone plays: silence while the call is set up, this speech (16 kHz), and a minute to answer."""
     spoken = resample(speech, 16_000, MICROPHONE_HZ)
-    line = np.concatenate((np.zeros(MICROPHONE_HZ * 4), spoken, np.zeros(MICROPHONE_HZ * 60)))
+    line = np.concatenate((np.zeros(int(MICROPHONE_HZ * before_s)), spoken, np.zeros(MICROPHONE_HZ * 60)))
     wavfile.write(path, MICROPHONE_HZ, (line * 32767).astype(np.int16))
 
 

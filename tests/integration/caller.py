@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import json
 import re
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 import av
@@ -38,7 +40,8 @@ class Caller:
 
     `join` is the location of a session to give a new peer instead of starting one; `door` is where the offer goes
     otherwise; `direction` is that of its sound; `relay` is the only way to the gateway, when there is one; `token` goes
-    with every request; `query` is what is asked for of a session for tests.
+    with every request; `query` is what is asked for of a session for tests;
+    `channel` opens a data channel.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Caller:
         relay: Relay | None = None,
         token: str | None = None,
         query: str = "",
+        channel: bool = False,
     ) -> None:
         self._client = client
         self._door = f"{join}/peer" if join else f"{door}{query}"
@@ -67,6 +71,8 @@ class Caller:
             self.pc.addTransceiver(AudioStreamTrack() if silent else Tone(), direction=direction)
         if video:
             self.pc.addTransceiver(VideoStreamTrack(), direction="sendonly")
+        self.channel = self.pc.createDataChannel("chat") if channel else None
+        self.told: list[dict[str, Any]] = []  # over the data channel
         self.location = ""
         self.etag: str | None = None
         self.connected = asyncio.Event()
@@ -78,13 +84,26 @@ class Caller:
             if self.pc.connectionState == "connected":
                 self.connected.set()
 
+        if self.channel is not None:
+            self.channel.on("message", lambda text: self.told.append(json.loads(text)))
+
         @self.pc.on("track")
         def _(track: AudioStreamTrack) -> None:
             self._listening.append(asyncio.ensure_future(self._listen(track)))
 
     async def __aenter__(self) -> Caller:
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        offer = self.pc.localDescription.sdp
+        answer = await self._exchange(self.pc.localDescription.sdp)
+        if self._relay is not None:
+            gateway = host_candidate(answer)
+            assert gateway is not None
+            await self._relay.open(gateway)
+            answer = self._relay.rewrite(answer)
+        await self.pc.setRemoteDescription(RTCSessionDescription(self._understood(answer), "answer"))
+        return self
+
+    async def _exchange(self, offer: str) -> str:
+        """Bring the offer to the gateway; its answer."""
         response = await self._client.post(
             self._door,
             data=without_candidates(offer) if self._relay else offer,
@@ -94,13 +113,7 @@ class Caller:
         assert response.status == 201, answer
         self.location = self._join or response.headers["Location"]
         self.etag = response.headers.get("ETag")
-        if self._relay is not None:
-            gateway = host_candidate(answer)
-            assert gateway is not None
-            await self._relay.open(gateway)
-            answer = self._relay.rewrite(answer)
-        await self.pc.setRemoteDescription(RTCSessionDescription(self._understood(answer), "answer"))
-        return self
+        return answer
 
     def _understood(self, answer: str) -> str:
         """What is made of the answer."""

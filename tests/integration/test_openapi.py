@@ -29,7 +29,11 @@ ASKED = [one for one in OPERATIONS if one != ("/v1/drain", "post")]  # after whi
 EXAMPLES = 5  # of each kind of data: what can be wrong about a request here is its body, its path or its headers
 KEY = "the-key-of-the-operator-of-this-test"
 SDP = {"Content-Type": "application/sdp"}
-TOKENS = {"GATEWAY_AUTH": "token", "GATEWAY_JWT_SECRET": "signs-the-tokens-of-this-test-" * 2}
+TOKENS = {
+    "GATEWAY_SESSIONS_PER_SUBJECT": "50",  # /start takes whatever it is asked
+    "GATEWAY_AUTH": "token",
+    "GATEWAY_JWT_SECRET": "signs-the-tokens-of-this-test-" * 2,
+}
 
 load_all_checks()
 CHECKED = CHECKS.get_by_names(
@@ -78,6 +82,9 @@ def asked(gateway: str, token: str) -> Iterator[requests.Session]:
         def note(response: requests.Response, **_: Any) -> None:
             if response.status_code == 201 and "Location" in response.headers:
                 made.add("/".join(response.headers["Location"].split("/")[:4]))
+            elif response.ok and response.url.endswith(("/start", "/api/offer")):
+                told = response.json()
+                made.update(f"/v1/sessions/{told[name]}" for name in ("sessionId", "pc_id") if name in told)
 
         session.hooks["response"].append(note)
         yield session

@@ -105,7 +105,7 @@ def test_a_mistake_ends_with_a_sentence_and_2(
 def test_a_mistake_in_a_fault_script_ends_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also for the simulator."""
     assert main(["simulate", "--script", str(tmp_path / "none.toml")]) == 2
-    assert "fault script" in capsys.readouterr().err
+    assert "cannot be read: No such file" in capsys.readouterr().err
 
 
 def test_the_doctor_prints_its_findings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

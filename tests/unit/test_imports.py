@@ -31,7 +31,8 @@ LAYERS = (
     ("gateway.uplink",),
     ("gateway.allowance", "gateway.captions", "gateway.declarations", "gateway.sent_frames", "gateway.speech"),
     ("gateway.keeper", "gateway.record"),
-    ("gateway.latency", "gateway.listeners", "gateway.certificate"),
+    ("gateway.latency", "gateway.listeners", "gateway.certificate", "gateway.data_carrier"),
+    ("gateway.commands", "gateway.dialect"),
     (
         "gateway.media",
         "gateway.live",
@@ -51,6 +52,9 @@ LAYERS = (
 
 # The rules: no I/O, no asyncio, no codec, no clock of their own.
 PURE = (
+    "gateway.commands",
+    "gateway.dialect",
+    "gateway.media.sctp",
     "gateway.lifecycle",
     "gateway.media.activity",
     "gateway.media.answer",
