@@ -25,7 +25,9 @@ def command(directory: Path, port: int) -> list[str]:
         configuration.replace("dir /data", f"dir {directory}").replace("port 6379", f"port {port}")
     )
     shell, option, script = SERVICE["entrypoint"]
-    script = script.replace("$$", "$").replace("/etc/redis/", f"{directory}/").replace("/run/redis/", f"{directory}/run/")
+    script = (
+        script.replace("$$", "$").replace("/etc/redis/", f"{directory}/").replace("/run/redis/", f"{directory}/run/")
+    )
     (directory / "run").mkdir(exist_ok=True)
     return [shell, option, script]
 

@@ -166,7 +166,7 @@ from gateway.settings import Settings
 
 async def once():
     stop = asyncio.Event()
-    await serve(Settings(port=0), lambda *_: stop.set(), stop)
+    await serve(Settings(port=0), lambda *_: stop.set(), stop, asyncio.Event())
 
 asyncio.run(once())
 print(sorted(name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))))
