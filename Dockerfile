@@ -8,7 +8,7 @@ RUN apt-get update \
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 # The packages first, for a package that is empty so far: they change seldom and come from the cache then.
-ARG EXTRAS=mcp,tracing,vertex
+ARG EXTRAS=mcp,redis,tracing,vertex
 RUN mkdir gateway && touch gateway/__init__.py \
  && python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt \

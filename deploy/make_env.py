@@ -39,9 +39,10 @@ def main(directory: Path) -> int:
 
 def fill(text: str, address: str | None) -> str:
     """The example with a secret for each placeholder, and the address where one is asked for."""
-    text = re.sub(
-        rf"(?m)^(\w+)={PLACEHOLDER}$", lambda match: f"{match[1]}={secrets.token_urlsafe(SECRET_BYTES)}", text
-    )
+    for name in re.findall(rf"(?m)^(\w+)={PLACEHOLDER}$", text):
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        text = re.sub(rf"(?m)^{name}={PLACEHOLDER}$", f"{name}={secret}", text)
+        text = text.replace(f":{name}@", f":{secret}@")  # in addresses
     if address is not None:
         text = re.sub(r"(?m)^PRIVATE_IPV4=$", f"PRIVATE_IPV4={address}", text)
         if ipaddress.ip_address(address).is_global:

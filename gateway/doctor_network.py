@@ -71,7 +71,8 @@ async def examine_relays(settings: Settings, gateway_url: str | None, token: str
     if not any(server.relays for server in servers):
         yield Finding("wrong", "There is no TURN server to audit: set GATEWAY_TURN_URLS and GATEWAY_TURN_SECRET.")
         return
-    gateways = list(dict.fromkeys(host for host, _ in _told(settings) or await offered(settings)))
+    own = [host for host in host_addresses() if is_within(host, settings.udp_networks)]
+    gateways = list(dict.fromkeys([host for host, _ in _told(settings)] or own))
     async for finding in audit(servers, gateways):
         yield finding
     url = gateway_url or own_url(settings)

@@ -2,8 +2,8 @@
 
     python -m gateway.settings_env .env.example     writes them between the two markers
 
-Owns the rendering only. **Invariant: every setting is named in the file once: above the markers, or between them as a
-comment with its default; a test compares.**
+Owns the rendering only. **Invariant: every setting is named in the file once: above the markers, set or as an example,
+or between them as a comment with its default; a test compares.**
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def insert(example: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the file has no {BEGIN} … {END}")
-    above = set(re.findall(r"(?m)^(\w+)=", before))
+    above = set(re.findall(r"(?m)^(?:# )?(\w+)=", before))
     return f"{before}{BEGIN}\n{''.join(_entries(above))}{END}{after}"
 
 

@@ -7,10 +7,14 @@ Owns the metrics and their names. It must not know who counts.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -159,7 +163,29 @@ def exposition() -> bytes:
         return generate_latest(REGISTRY)
     summed = CollectorRegistry()
     MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+    summed.register(_Workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])))
     return generate_latest(summed)
+
+
+class _Workers(Collector):
+    """Processor, memory and files of all workers together, which `MultiProcessCollector` leaves out."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterator[Metric]:
+        """The sums; the start is that of the oldest."""
+        values: dict[str, list[float]] = {}
+        metrics: dict[str, Metric] = {}
+        for file in self._directory.glob("gauge_livesum_*.db"):  # those of workers that died are removed
+            pid = int(file.stem.rpartition("_")[2])
+            for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                metrics[metric.name] = metric
+                values.setdefault(metric.name, []).extend(sample.value for sample in metric.samples)
+        for name, metric in metrics.items():
+            of_all = min(values[name]) if name == "process_start_time_seconds" else sum(values[name])
+            metric.samples = [metric.samples[0]._replace(value=of_all)]
+            yield metric
 
 
 def fps_label(fps: float) -> str:

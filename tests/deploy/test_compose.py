@@ -12,12 +12,13 @@ import yaml
 
 from deploy.make_env import fill
 from gateway.settings import Settings, env_names
+from gateway.workers import KILL_S
 from tests.programs import require
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = {"host": [], "relay-only": ["-f", "deploy/relay-only.yml"], "bridge": ["-f", "deploy/bridge.yml"]}
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
-SERVICES = {"gateway", "turn", "caddy", "sni", "prometheus", "grafana"}
+SERVICES = {"gateway", "turn", "redis", "caddy", "sni", "prometheus", "grafana"}
 
 Services = dict[str, dict[str, Any]]
 
@@ -39,6 +40,8 @@ def compose(directory: Path, env_file: str, overlay: list[str]) -> subprocess.Co
             "edge",
             "--profile",
             "observability",
+            "--profile",
+            "redis",
             "config",
         ],
         capture_output=True,
@@ -96,12 +99,30 @@ def test_only_the_relay_and_media_are_on_the_outside(topologies: dict[str, Servi
     for name in ("gateway", "turn", "prometheus", "grafana"):
         assert topologies["host"][name]["network_mode"] == "host"
     assert topologies["host"]["gateway"]["environment"]["GATEWAY_HOST"] == "127.0.0.1"
+    assert topologies["host"]["redis"]["environment"]["REDIS_ADDRESS"] == "127.0.0.1"
     assert "--web.listen-address=127.0.0.1:9090" in topologies["host"]["prometheus"]["command"]
     assert topologies["host"]["grafana"]["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
     assert topologies["relay-only"]["gateway"]["ports"] == ["127.0.0.1:8080:8080/tcp"]
     http, media = topologies["bridge"]["gateway"]["ports"]
     assert http == "127.0.0.1:8080:8080/tcp"
-    assert media == {"protocol": "udp", "published": 50000, "target": 50000}
+    assert (media["protocol"], str(media["published"])) in (("udp", "50000"), ("udp", "50000-50000"))
+
+
+def test_each_worker_has_its_published_port(tmp_path: Path) -> None:
+    """On a bridge: as many as there are workers, counted up."""
+    env = re.sub(r"(?m)^UDP_PORT_LAST=.*$", "UDP_PORT_LAST=50003", fill(EXAMPLE, "8.8.4.4"))
+    shown = compose(tmp_path, env, OVERLAYS["bridge"])
+    _, *media = yaml.safe_load(shown.stdout)["services"]["gateway"]["ports"]
+    assert media == [{"protocol": "udp", "published": port, "target": port} for port in range(50000, 50004)]
+
+
+def test_a_stop_leaves_time_to_drain(topologies: dict[str, Services]) -> None:
+    """Calls have GATEWAY_DRAIN_S, and then what is left has a moment to end."""
+    for services in topologies.values():
+        drain_s = float(services["gateway"]["environment"]["GATEWAY_DRAIN_S"])
+        grace = services["gateway"]["stop_grace_period"]
+        assert grace in ("60s", "1m0s")
+        assert drain_s + KILL_S + 10 <= 60
 
 
 @pytest.mark.parametrize("name", ["relay-only", "bridge"])
@@ -155,4 +176,4 @@ def test_the_example_names_every_variable_once() -> None:
     }
     assert read <= set(named)
     placeholders = re.findall(r"(?m)^(\w+)=changeme$", EXAMPLE)
-    assert len(placeholders) == 4
+    assert len(placeholders) == 5

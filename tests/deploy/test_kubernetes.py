@@ -10,6 +10,7 @@ import yaml
 
 from gateway.settings import Settings, env_names, secret_fields
 from gateway.telemetry.metrics import REGISTRY
+from gateway.workers import KILL_S
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "deploy/k8s"
@@ -74,7 +75,8 @@ def test_a_pod_has_time_to_go() -> None:
     """What it waits before and after the signal fits into its grace."""
     spec = BY_KIND["Deployment"]["spec"]["template"]["spec"]
     before_s = int(spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert before_s + 15 <= spec["terminationGracePeriodSeconds"]
+    drain_s = float(BY_KIND["ConfigMap"]["data"]["GATEWAY_DRAIN_S"])
+    assert before_s + drain_s + KILL_S + 10 <= spec["terminationGracePeriodSeconds"]
 
 
 def test_the_autoscaler_asks_for_what_the_adapter_makes() -> None:

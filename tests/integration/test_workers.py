@@ -57,7 +57,9 @@ async def test_a_worker_that_dies_takes_no_call_with_it(tmp_path: Path) -> None:
             for phone in phones:
                 await answered(phone, "one two three")
             async with ClientSession() as client, client.get(gateway.found + "/metrics") as metrics:
-                assert re.search(r"^gateway_sessions 2\.0$", await metrics.text(), re.MULTILINE)
+                text = await metrics.text()
+                assert re.search(r"^gateway_sessions 2\.0$", text, re.MULTILINE)
+                assert re.search(r"^process_open_fds \d", text, re.MULTILINE)
             for phone in phones:
                 await written(kept, phone)
             before = gateway.children

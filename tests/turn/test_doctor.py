@@ -23,6 +23,7 @@ def environment(coturn: Coturn, port: int, **more: str) -> dict[str, str]:
     """A gateway that asks for tokens and knows this relay."""
     return {
         "GATEWAY_PORT": str(port),
+        "GATEWAY_UDP_PORT": str(free_port()),  # as operators have it: in use while the doctor looks
         "GATEWAY_AUTH": "token",
         "GATEWAY_JWT_SECRET": TOKEN_SECRET,
         "GATEWAY_OPERATOR_KEY": OPERATOR_KEY,

@@ -1,5 +1,10 @@
 """The metrics."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from gateway.telemetry import metrics
 
 
@@ -16,3 +21,17 @@ def test_the_exposition_tells_of_the_process() -> None:
     text = metrics.exposition().decode()
     for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds"):
         assert f"\n{name} " in text
+
+
+def test_what_several_workers_take_is_summed(tmp_path: Path) -> None:
+    """Of those that live; the gateway has run as long as the oldest of them."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+        for pid in (os.getpid(), worker.pid):
+            (tmp_path / f"gauge_livesum_{pid}.db").touch()
+        both = {metric.name: metric.samples[0].value for metric in metrics._Workers(tmp_path).collect()}
+        (tmp_path / f"gauge_livesum_{worker.pid}.db").unlink()
+        alone = {metric.name: metric.samples[0].value for metric in metrics._Workers(tmp_path).collect()}
+        worker.communicate()
+    assert both["process_resident_memory_bytes"] > alone["process_resident_memory_bytes"]
+    assert both["process_max_fds"] == 2 * alone["process_max_fds"]
+    assert both["process_start_time_seconds"] == alone["process_start_time_seconds"]
