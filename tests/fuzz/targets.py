@@ -23,7 +23,7 @@ from typing import Any, cast
 from aioice.ice import Connection
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
-from gateway.doors.events import _command
+from gateway.commands import Commands
 from gateway.doors.sdp import check_offer
 from gateway.doors.sdpfrag import parse_fragment
 from gateway.errors import ClientError, ConfigError
@@ -272,17 +272,18 @@ def _gemini(data: bytes) -> None:
 
 
 def _commands(data: bytes) -> None:
-    """A message of a client; the answer is one that can be sent."""
+    """A message of a client, as text and as bytes; the answers are ones that can be sent."""
     session = SimpleNamespace(
-        send_text=lambda text: None, tool_result=lambda call_id, result: False, end=lambda reason: None
+        is_ready=True,
+        transcript={"turns": [], "dropped_turns": 0},
+        send_text=lambda text: None,
+        tool_result=lambda call_id, result: False,
+        end=lambda reason: None,
     )
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return  # a WebSocket does not hand that over
-    reply = _command(cast(Any, session), text)
-    if reply is not None:
-        assert len(json.dumps(reply)) < 4096 + 6 * len(text)
+    commands = Commands(session, "data_channel", 65_536, 1_000.0)
+    for message in (data, data.decode(errors="replace")):
+        for reply in commands.take(message, 0.0):
+            assert len(json.dumps(reply)) < 4096 + 6 * len(message)
 
 
 @cache

@@ -34,10 +34,15 @@ def seen() -> Seen:
 @pytest.fixture
 async def uplink(seen: Seen) -> Uplink:
     """An uplink whose peer is the session's."""
-    legs: Any = (seen, seen, seen, seen)
+    legs: Any = (seen, seen, seen, seen, seen)
     made = Uplink(*legs, publish=seen.publish, on_state=seen.on_state)
     made.is_present = lambda: True
     return made
+
+
+def seen_channel() -> Any:
+    """A data channel that nobody uses."""
+    return object()
 
 
 def bring(uplink: Uplink) -> None:
@@ -49,6 +54,7 @@ def bring(uplink: Uplink) -> None:
     uplink.peer_picture_refused(16_000, 16_000)
     uplink.peer_video_wish(1.0)
     uplink.peer_intake(Verdict.NO_VIDEO)
+    uplink.peer_channel(seen_channel())
     uplink.peer_state(PeerState.SUSPECT, "Nothing arrives.")
 
 
@@ -57,7 +63,7 @@ async def test_what_the_present_peer_brings_goes_its_way(uplink: Uplink, seen: S
     bring(uplink)
     assert [name for name, _ in seen.calls] == [
         *("send_audio", "paused", "level", "active", "waits", "send_frame", "picture_refused", "publish"),
-        *("traffic", "on_state"),
+        *("traffic", "opened", "on_state"),
     ]
     assert ("send_frame", (7, b"jpeg")) in seen.calls
 
