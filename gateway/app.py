@@ -187,7 +187,7 @@ async def serve(
     settings: Settings,
     ready: Callable[[str], None],
     stop: asyncio.Event,
-    hurry: asyncio.Event,
+    hurry: asyncio.Event | None = None,
     place: Place | None = None,
 ) -> None:
     """Listen until `stop` is set, then drain, unless `hurry` is set too. `ready` is told the address that a person can
@@ -195,6 +195,7 @@ async def serve(
 
     Raises ConfigError when the address cannot be listened on.
     """
+    hurry = hurry or asyncio.Event()
     async with open_gateway(settings, str(place.socket) if place else "") as application:
         tls = tls_context(settings.tls_cert, settings.tls_key) if settings.tls_cert and settings.tls_key else None
         runner = web.AppRunner(

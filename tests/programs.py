@@ -79,7 +79,7 @@ class Program:
         raise AssertionError(f"gateway {' '.join(self._arguments)} ended: {self.log}")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
+        self.stop(signal.SIGINT)  # at once: a call that a failed test left behind is not waited for
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -55,9 +55,10 @@ async def page(request: web.Request) -> web.StreamResponse:
     try:
         path = (WEB / (request.match_info.get("path") or "index")).resolve()
         path = path if path.suffix else path.with_suffix(".html")
+        found = path.is_relative_to(WEB) and path.suffix in CONTENT_TYPES and path.is_file()
     except (ValueError, OSError):  # no name of a file: a zero byte in it, or too long
-        raise web.HTTPNotFound from None
-    if not path.is_relative_to(WEB) or path.suffix not in CONTENT_TYPES or not path.is_file():
+        found = False
+    if not found:
         raise web.HTTPNotFound
     file = read(path, path.stat().st_mtime_ns)
     headers = {**HEADERS, "Content-Security-Policy": policy(request.host), "ETag": f'"{file.etag}"'}

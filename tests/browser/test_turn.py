@@ -63,7 +63,9 @@ async def test_a_browser_behind_a_firewall_talks_through_the_relay(
             await page.goto(gateway.found)
             await page.get_by_role("button", name="Start").click()
             await state(page, "live")
-            assert await page.evaluate(PAIR) == ["relay", transport]
+            kind, relayed_over = await page.evaluate(PAIR)
+            # Peer-reflexive where the relay is seen at another address than it tells: still the relay's own way.
+            assert (kind, relayed_over) == ("prflx" if public != address else "relay", transport)
             answer = page.locator("#captions [data-who=model]").last
             await expect(answer).to_contain_text("seconds of speech", timeout=PATIENCE_MS)
             await page.get_by_role("button", name="End").click()
