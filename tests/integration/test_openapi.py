@@ -30,7 +30,6 @@ EXAMPLES = 5  # of each kind of data: what can be wrong about a request here is 
 KEY = "the-key-of-the-operator-of-this-test"
 SDP = {"Content-Type": "application/sdp"}
 TOKENS = {
-    "GATEWAY_SESSIONS_PER_SUBJECT": "50",  # /start takes whatever it is asked
     "GATEWAY_AUTH": "token",
     "GATEWAY_JWT_SECRET": "signs-the-tokens-of-this-test-" * 2,
 }
@@ -59,7 +58,14 @@ def as_it_is(_: Any, value: Any) -> bytes:
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a gateway that wants tokens; nothing that is asked of it is a defect."""
     directory = tmp_path_factory.mktemp("openapi")
-    with gateway_and_simulator(directory, directory / "recorded", GATEWAY_OPERATOR_KEY=KEY, **TOKENS) as (running, _):
+    # More is asked than any caller may: no answer is to be that of a limit alone.
+    plenty = dict.fromkeys(("REQUESTS_PER_S_ADDRESS", "REQUESTS_PER_S_SUBJECT", "REQUESTS_BURST"), "100000")
+    plenty |= dict.fromkeys(("SETUPS_AT_ONCE", "MAX_SESSIONS", "SESSIONS_PER_SUBJECT"), "1000")
+    limits = {f"GATEWAY_{name}": value for name, value in plenty.items()}
+    with gateway_and_simulator(directory, directory / "recorded", GATEWAY_OPERATOR_KEY=KEY, **{**TOKENS, **limits}) as (
+        running,
+        _,
+    ):
         yield running.found.rstrip("/")
         assert "Traceback" not in running.log
 

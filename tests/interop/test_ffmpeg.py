@@ -62,9 +62,9 @@ def test_both_roles_are_heard_and_seen(
 
 
 def check_frames(directory: Path, film: Path) -> None:
-    """The model saw one to three pictures a second, and the first one is from the beginning of the film."""
+    """The model saw pictures, at most three a second, and the first one is from the beginning of the film."""
     paths = sorted(directory.glob("frame-*.jpg"))
-    assert LEAD_S + PHRASE_S - 1 <= len(paths) <= 3 * (LEAD_S + PHRASE_S + AFTER_S) + 1
+    assert 2 <= len(paths) <= 3 * (LEAD_S + PHRASE_S + AFTER_S) + 1
     with Image.open(io.BytesIO(paths[0].read_bytes())) as seen, av.open(str(film)) as container:
         assert seen.size == (512, 288)
         shown = next(container.decode(video=0)).to_image().resize(seen.size)
