@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from gateway.settings_check import check_start
 
 PACKAGES = ("aiortc", "aioice", "av", "aiohttp", "websockets", "numpy", "pillow")
 PYTHON_LEAST = (3, 11)
+USER_OF_URL = re.compile(r"://[^/@\s]*@")  # the store's address may carry a password
 LOOK_UP_TIMEOUT_S = 3.0
 
 
@@ -70,7 +72,7 @@ def _shown(value: Any) -> str:
         return "|".join(value.urls) + (" (credential hidden)" if value.credential else "")
     if isinstance(value, tuple):
         return ",".join(map(_shown, value))
-    return str(value)
+    return USER_OF_URL.sub("://(hidden)@", str(value))
 
 
 def _python() -> Finding:

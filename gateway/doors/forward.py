@@ -32,7 +32,7 @@ ANSWER_S = 6.0  # an answer SDP takes less than half a second; a paused node mus
 MESSAGE_MAX_BYTES = 256 * 1024  # more than any event socket takes
 LET_GO = "/internal/let-go/"
 DRAIN = "/internal/drain"
-STARTS = ("/v1/sessions", "/whip")  # requests that may go to whichever node has most room
+STARTS = ("/v1/sessions", "/whip", "/start")  # requests that may go to whichever node has most room
 OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
 # Whatever a client writes there, in whatever spelling, goes no further.
 OF_NODES = {KEY.lower(), HOPS.lower(), CLIENT.lower()}

@@ -132,6 +132,14 @@ async def test_new_calls_go_where_there_is_room(open_node: OpenNode) -> None:
         assert [len(node.cluster._registry) for node in nodes] == [2, 2, 2]
 
 
+async def test_sessions_without_a_peer_yet_are_spread_too(open_node: OpenNode) -> None:
+    """Those of Pipecat's clients, whose offer comes later."""
+    nodes = [await open_node() for _ in range(2)]
+    for _ in range(4):
+        assert (await nodes[0].client.post("/start", json={})).status == 200
+    assert [len(node.cluster._registry) for node in nodes] == [2, 2]
+
+
 async def test_a_call_survives_the_death_of_its_node(open_node: OpenNode, simulator: Simulator) -> None:
     """Another node takes it over at once, with what was said, and the model is asked to go on."""
     here, there = await open_node(), await open_node()

@@ -65,6 +65,12 @@ def test_whether_a_browser_gives_its_camera_is_told(tmp_path: Path) -> None:
     assert "HTTPS pages only" in texts(open_to_all, "warning")
 
 
+def test_the_password_of_a_store_is_hidden() -> None:
+    """Its address is shown."""
+    lines = list(settings_lines(Settings(store="redis://user:s3cret@redis.internal:6379/1")))
+    assert "GATEWAY_STORE=redis://(hidden)@redis.internal:6379/1" in lines
+
+
 def test_settings_are_shown_and_secrets_hidden() -> None:
     """Every setting has its line; keys and TURN credentials do not appear."""
     settings = Settings(
