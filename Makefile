@@ -24,7 +24,9 @@ setup: $(VENV)/.dev  ## Install everything for development into .venv
 run: $(BIN)/gateway  ## Start the gateway; without a key it talks to the built-in simulator
 	$(BIN)/gateway serve
 
-test: check unit integration web browser interop  ## Everything: style, types, rules, integration, pages, browser, clients of others
+# Two at a time: most of it waits for sound to pass.
+test: check  ## Everything: style, types, rules, integration, pages, browser, clients of others
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit integration web browser interop
 
 check: lint types imports  ## What needs no running code
 
