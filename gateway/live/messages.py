@@ -21,6 +21,7 @@ Json = dict[str, Any]
 
 INPUT_MIME_TYPE = "audio/pcm;rate=16000"
 OUTPUT_HZ = 24_000
+COUNT_MAX_DIGITS = 18  # of a 64-bit number; Python refuses to read thousands of digits
 UNNAMED = "unnamed-"  # ids of ours for calls that the service gave none, as Vertex once did
 SILENCE_MS = 500  # how long the model waits for the person to go on; shorter cuts people off, longer feels slow
 
@@ -367,10 +368,10 @@ def _usage(usage: Json) -> UsageReport:
 
 
 def _count(value: object) -> int:
-    """A count, which proto-JSON may write as a string."""
-    if isinstance(value, str) and value.isdecimal():
+    """A count, which proto-JSON may write as a string; what cannot be one is 0."""
+    if isinstance(value, str) and len(value) <= COUNT_MAX_DIGITS and value.isdecimal():
         return int(value)
-    return value if isinstance(value, int) else 0
+    return max(0, value) if isinstance(value, int) else 0
 
 
 def _tool_call(call: Json) -> ToolCall:

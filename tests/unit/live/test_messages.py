@@ -183,3 +183,10 @@ def test_media_and_text_are_sent_one_kind_a_message() -> None:
     }
     assert "clientContent" in json.loads(messages.typed("models/gemini-3.8-live", "hello"))
     assert "realtimeInput" in json.loads(messages.typed("models/gemini-3.1-flash-live-preview", "hello"))
+
+
+@pytest.mark.parametrize("count", [-5, "-5", "9" * 5000, 1.5, None])
+def test_what_cannot_be_a_count_is_none(count: object) -> None:
+    """Counters only rise, and no number of a service may end a call."""
+    events = parse(json.dumps({"usageMetadata": {"promptTokenCount": 10, "responseTokenCount": count}}))
+    assert [(one.prompt_tokens, one.response_tokens) for one in events if isinstance(one, UsageReport)] == [(10, 0)]
