@@ -80,10 +80,8 @@ def gateway(tmp_path: Path, recorded: Path) -> Iterator[Program]:
 
 
 def check_speech(line: Samples, speech: Samples) -> None:
-    """What was said is there, about as fast as it was said. How good it is, is measured by bench/network.py."""
-    found = arrival(speech, line, RATE_HZ)
-    assert found.share > THAT_SPEECH
-    assert abs(found.stretch) < 0.1
+    """What was said is there. How good it is, is measured by bench/network.py."""
+    assert arrival(speech, line, RATE_HZ).share > THAT_SPEECH
 
 
 def check_heard(directory: Path, speech: Samples) -> None:

@@ -62,18 +62,6 @@ def find(needle: Samples, haystack: Samples, rate_hz: int) -> Likeness:
     return Likeness(best * STEP_MS / 1000, float(normalized[best]))
 
 
-def stretch(needle: Samples, haystack: Samples, rate_hz: int) -> float:
-    """How much longer the needle is in the haystack than by itself: 0 for the same, 0.01 for one percent longer.
-
-    By the offsets at which its first and its last third are found.
-    """
-    third = needle.size // 3
-    first = find(needle[:third], haystack, rate_hz).offset_s
-    last = find(needle[-third:], haystack, rate_hz).offset_s
-    distance_s = (needle.size - third) / rate_hz
-    return (last - first - distance_s) / distance_s
-
-
 def pitch_hz(sound: Samples, rate_hz: int, low_hz: float = 60, high_hz: float = 4000) -> float:
     """The strongest frequency within a range."""
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(sound.size)))

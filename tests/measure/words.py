@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 from scipy.signal import correlate, stft
@@ -24,7 +23,6 @@ LIKE = 0.8  # correlation from which a piece counts; Opus, gain control and nois
 THAT_SPEECH = 0.35  # least share: other speech of the same voice reaches 0.2, a break of 100 ms each 0.5 s leaves 0.5
 BAND_EDGES_HZ = (150, 300, 500, 800, 1200, 1800, 2700, 3800)  # what distinguishes vowels and telephones carry
 LOOK_MS = 32
-FAR_S = 2.0  # between two pieces that tell the speed
 FLOOR_DB = -50.0
 
 
@@ -34,7 +32,6 @@ class Arrival:
 
     share: float  # of its pieces, 0 to 1
     begin_s: float  # where it begins, by the middle of what its pieces say; NaN when none is found
-    stretch: float  # 0 at the speed at which it was said, 0.01 for one percent longer; NaN without pieces far apart
 
 
 def arrival(speech: Samples, recording: Samples, rate_hz: int) -> Arrival:
@@ -50,12 +47,8 @@ def arrival(speech: Samples, recording: Samples, rate_hz: int) -> Arrival:
             found.append((best, begin))
     in_order = _longest_rise(found)
     offsets = [place - begin for place, begin in in_order]
-    slopes = [
-        (later[0] - first[0]) / (later[1] - first[1]) - 1
-        for first, later in combinations(in_order, 2)
-        if later[1] - first[1] >= FAR_S * 1000 / STEP_MS
-    ]
-    return Arrival(len(in_order) / len(begins), _middle(offsets) * STEP_MS / 1000, _middle(slopes))
+    begin_s = statistics.median(offsets) * STEP_MS / 1000 if offsets else float("nan")
+    return Arrival(len(in_order) / len(begins), begin_s)
 
 
 def _bands_db(sound: Samples, rate_hz: int) -> Samples:
@@ -82,10 +75,6 @@ def _likeness(piece: Samples, there: Samples) -> Samples:
     mean = sum(correlate(row, ones, mode="valid") for row in there) / piece.size
     spread = np.sqrt(np.maximum(energy - piece.size * mean**2, 1e-9))
     return np.asarray(score / (spread * max(float(np.linalg.norm(wanted)), 1e-9)))
-
-
-def _middle(values: Sequence[float]) -> float:
-    return statistics.median(values) if values else float("nan")
 
 
 def _longest_rise(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
