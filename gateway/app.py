@@ -79,7 +79,6 @@ async def open_gateway(settings: Settings, node_socket: str = "") -> AsyncIterat
     media = MediaWorker()
     store = open_store(settings.store)
     registry: Registry | None = None
-    sampling: asyncio.Task[None] | None = None
     pulse, relays = Pulse(), RelayWatch(servers_of(ice_servers(settings, ANYONE, time.time())))
     try:
         if settings.otlp_url is not None:
@@ -90,15 +89,13 @@ async def open_gateway(settings: Settings, node_socket: str = "") -> AsyncIterat
         tools = Tools([*declared_tools(settings, profile, outgoing), *await servers.open()], settings.tool_timeout_s)
         upstream = upstream_from(settings, simulator.url if simulator else None)
         registry = Registry(settings, upstream, media, store, tools, profile.name)
-        sampling = asyncio.create_task(LoadSampler(lambda: media.jpeg.wait_s, registry.feel).run(), name="load")
         async with joined(settings, registry, store, node_socket) as (cluster, forward):
+            pulse.follow = LoadSampler(lambda: media.jpeg.wait_s, cluster.feel).note
             application = build_doors(settings, registry, tokens, cluster, forward, pulse, relays)
             application[CLUSTER] = cluster
             yield application
     finally:
-        if sampling is not None:
-            sampling.cancel()
-            await asyncio.gather(sampling, return_exceptions=True)
+        pulse.follow = None
         if registry is not None:
             await registry.close()
         await store.close()

@@ -23,6 +23,7 @@ from gateway.lifecycle import EndReason
 from gateway.registry import Registry
 from gateway.store.store import Node, OwnedElsewhere, Store, StoreUnavailable
 from gateway.telemetry import metrics
+from gateway.telemetry.load import Load
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,11 @@ class Cluster:
         """Why this node takes no new session at the moment, by code; empty while it does."""
         draining = {"draining": "The node is being drained."} if self.draining else {}
         return {**self._registry.unready(), **draining}
+
+    def feel(self, load: Load) -> None:
+        """How busy the process is, twice a second: with it goes whether it takes new sessions."""
+        self._registry.feel(load)
+        metrics.READY.set(not self.unready())
 
     async def announce(self) -> None:
         """Renew the lease; raises StoreUnavailable."""

@@ -11,7 +11,7 @@ import asyncio
 import errno
 import hmac
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 from aiohttp import ClientTimeout, ClientWebSocketResponse, WSMsgType, web
@@ -36,7 +36,8 @@ STARTS = ("/v1/sessions", "/whip", "/start")  # requests that may go to whicheve
 OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
 # Whatever a client writes there, in whatever spelling, goes no further.
 OF_NODES = {KEY.lower(), HOPS.lower(), CLIENT.lower()}
-OF_THE_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol")
+OF_THE_HANDSHAKE = {"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "sec-websocket-protocol"}
+NOT_HANDED_ON = OF_THE_CONNECTION | OF_NODES | OF_THE_HANDSHAKE
 
 
 class Forward:
@@ -194,12 +195,7 @@ class Forward:
             raise _meaning(error, node) from None
 
     def _headers(self, request: web.Request) -> dict[str, str]:
-        headers = {
-            name: value
-            for name, value in request.headers.items()
-            if name.lower() not in OF_THE_CONNECTION | OF_NODES and name.lower() not in OF_THE_HANDSHAKE
-        }
-        return {**headers, KEY: self._key, HOPS: str(self._hops(request) + 1), CLIENT: address_of(request)}
+        return headers_for_a_node(request.headers, self._key, self._hops(request) + 1, address_of(request))
 
     def _client(self, node: Node) -> tuple[aiohttp.ClientSession, str]:
         """A client for the node, and the beginning of its addresses."""
@@ -208,6 +204,12 @@ class Forward:
             connector = aiohttp.UnixConnector(node.socket) if node.socket else aiohttp.TCPConnector()
             self._clients[where] = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         return self._clients[where], "http://localhost" if node.socket else node.url.rstrip("/")
+
+
+def headers_for_a_node(received: Mapping[str, str], key: str, hops: int, client: str) -> dict[str, str]:
+    """What goes with a request that is handed on: the client's headers but for those that are not its to say."""
+    kept = {name: value for name, value in received.items() if name.lower() not in NOT_HANDED_ON}
+    return {**kept, KEY: key, HOPS: str(hops), CLIENT: client}
 
 
 async def _returned(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -94,7 +94,6 @@ class OperationsDoor:
     async def metrics(self, request: web.Request) -> web.Response:
         """For Prometheus, with the operator's key."""
         require_operator(request, self._settings)
-        metrics.READY.set(not self._cluster.unready())
         return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def client_config(self, request: web.Request) -> web.Response:

@@ -1,14 +1,13 @@
 """How busy this process is.
 
-Owns the measuring: how late the event loop is, how much of a processor its thread uses, how much memory is taken, how
-long pictures wait for the decoder. It must not know what follows from it.
+Owns the measuring: how late the event loop is by its beat (`telemetry.pulse`), how much of a processor its thread
+uses, how much memory is taken, how long pictures wait for the decoder. It must not know what follows from it.
 **Invariant: a measurement describes the last `WINDOW_S` seconds and not their worst moment; where something cannot be
 measured it is 0.**
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -19,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.telemetry import metrics
+from gateway.telemetry.pulse import BEAT_S
 
 logger = logging.getLogger(__name__)
 
-PROBE_S = 0.1  # between two looks at how late the loop is; ten a second cost 0.05 % of a processor
-TELL_EVERY = 5  # probes
+TELL_EVERY = 5  # beats
 WINDOW_S = 2.0
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of cgroup v2 and v1
 LATE_SHARE = 0.9  # one long step of the loop in two seconds is not a load; two are
@@ -40,40 +39,52 @@ class Load:
 
 
 class LoadSampler:
-    """Measures until it is cancelled. `decode_wait_s` tells how long the oldest picture has waited."""
+    """Notes each beat of the loop, on its thread, and tells the load twice a second.
 
-    def __init__(self, decode_wait_s: Callable[[], float], tell: Callable[[Load], None]) -> None:
+    `decode_wait_s` tells how long the oldest picture has waited.
+    """
+
+    def __init__(
+        self,
+        decode_wait_s: Callable[[], float],
+        tell: Callable[[Load], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._decode_wait_s = decode_wait_s
         self._tell = tell
+        self._clock = clock
         self._memory_max_bytes = memory_max_bytes()
+        beats = round(WINDOW_S / BEAT_S)
+        self._lags_s: deque[float] = deque(maxlen=beats)
+        self._waits_s: deque[float] = deque(maxlen=beats)
+        self._used: deque[tuple[float, float]] = deque(maxlen=beats // TELL_EVERY + 1)  # (when, of the processor)
+        self._beats = 0
 
-    async def run(self) -> None:
-        """Measure, and tell twice a second."""
-        loop = asyncio.get_running_loop()
-        probes = round(WINDOW_S / PROBE_S)
-        lags_s: deque[float] = deque(maxlen=probes)
-        waits_s: deque[float] = deque(maxlen=probes)
-        used: deque[tuple[float, float]] = deque([(loop.time(), time.thread_time())], maxlen=probes // TELL_EVERY + 1)
-        while True:
-            for _ in range(TELL_EVERY):
-                due_s = loop.time() + PROBE_S
-                await asyncio.sleep(PROBE_S)
-                lags_s.append(loop.time() - due_s)
-                waits_s.append(self._decode_wait_s())
-            used.append((loop.time(), time.thread_time()))
-            (begun_s, cpu_before_s), (now_s, cpu_s) = used[0], used[-1]
-            load = Load(
-                lag_ms=_late(lags_s) * 1000,
-                cpu=(cpu_s - cpu_before_s) / max(now_s - begun_s, PROBE_S),
-                memory=memory_bytes() / self._memory_max_bytes if self._memory_max_bytes else 0.0,
-                decode_ms=_late(waits_s) * 1000,
-            )
+    def note(self, lag_s: float) -> None:
+        """The loop woke up so late."""
+        if not self._used:
+            self._used.append((self._clock(), time.thread_time()))
+        self._lags_s.append(lag_s)
+        self._waits_s.append(self._decode_wait_s())
+        self._beats += 1
+        if self._beats % TELL_EVERY == 0:
+            load = self._measured()
             for name in ("lag_ms", "cpu", "memory", "decode_ms"):
                 metrics.LOAD.labels(name).set(getattr(load, name))
             try:
                 self._tell(load)
             except Exception:
                 logger.exception("a measurement of the load could not be acted on")
+
+    def _measured(self) -> Load:
+        self._used.append((self._clock(), time.thread_time()))
+        (begun_s, cpu_before_s), (now_s, cpu_s) = self._used[0], self._used[-1]
+        return Load(
+            lag_ms=_late(self._lags_s) * 1000,
+            cpu=(cpu_s - cpu_before_s) / max(now_s - begun_s, BEAT_S),
+            memory=memory_bytes() / self._memory_max_bytes if self._memory_max_bytes else 0.0,
+            decode_ms=_late(self._waits_s) * 1000,
+        )
 
 
 def _late(values: deque[float]) -> float:

@@ -29,7 +29,7 @@ BUILD = Gauge(
 )
 READY = Gauge(
     "gateway_ready",
-    "1 while new sessions are taken, as /readyz says.",
+    "1 while new sessions are taken by this gateway, or by one of its workers.",
     multiprocess_mode="livemax",
     registry=REGISTRY,
 )

@@ -32,16 +32,22 @@ async def test_a_loop_that_was_stuck_is_unhealthy(client: TestClient, monkeypatc
 
 
 async def test_readiness_has_reasons(open_client: Any) -> None:
-    """Ready while there is a place; then the reason, also as a metric."""
+    """Ready while there is a place; then the reason; a metric tells soon, whoever asks."""
+
+    async def measured(value: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while f"gateway_ready {value}" not in await (await client.get("/metrics")).text():
+                await asyncio.sleep(0.02)
+
     client = await open_client(max_sessions=1)
     ready = await client.get("/readyz")
     assert (ready.status, await ready.json()) == (200, {"ready": True, "reasons": {}, "warnings": {}})
     async with Caller(client):
         full = await client.get("/readyz")
         assert (full.status, list((await full.json())["reasons"])) == (503, ["full"])
-        assert "gateway_ready 0.0" in await (await client.get("/metrics")).text()
+        await measured("0.0")
     await condition_async(lambda: client.get("/readyz"), 200)
-    assert "gateway_ready 1.0" in await (await client.get("/metrics")).text()
+    await measured("1.0")
 
 
 async def test_a_gateway_that_ends_is_not_ready(simulator: Simulator) -> None:

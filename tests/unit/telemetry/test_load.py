@@ -1,76 +1,59 @@
 """How busy the process is, as it measures itself."""
 
-import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from gateway.telemetry import load
-from gateway.telemetry.load import PROBE_S, TELL_EVERY, WINDOW_S, Load, LoadSampler, memory_bytes, memory_max_bytes
-from tests.clock import VirtualLoop, virtually
+from gateway.telemetry.load import TELL_EVERY, WINDOW_S, Load, LoadSampler, memory_bytes, memory_max_bytes
+from gateway.telemetry.pulse import BEAT_S
 
 
-@asynccontextmanager
-async def sampling(tell: Callable[[Load], None], decode_wait_s: float = 0.0) -> AsyncIterator[asyncio.Task[None]]:
-    """A sampler at work."""
-    task = asyncio.create_task(LoadSampler(lambda: decode_wait_s, tell).run())
-    yield task
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-@virtually
-async def test_an_idle_loop_is_not_late() -> None:
+def test_an_idle_loop_is_not_late() -> None:
     """Told twice a second, with what waits for the decoder."""
     told: list[Load] = []
-    async with sampling(told.append, decode_wait_s=0.3):
-        await asyncio.sleep(5.05)
-    assert len(told) == round(5 / (PROBE_S * TELL_EVERY))
+    sampler = LoadSampler(lambda: 0.3, told.append)
+    for _ in range(round(5 / BEAT_S)):
+        sampler.note(0.0)
+    assert len(told) == round(5 / (BEAT_S * TELL_EVERY))
     assert told[-1].lag_ms == 0
     assert told[-1].decode_ms == 300
     assert 0 < told[-1].memory < 1
 
 
-@virtually
-async def test_a_loop_that_is_always_late_is_seen_and_one_long_step_is_not() -> None:
+def test_a_loop_that_is_always_late_is_seen_and_one_long_step_is_not() -> None:
     """Nine of ten wake-ups are what counts."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
     told: list[Load] = []
-
-    async def burdens(seconds: float, late_s: float) -> None:
-        until_s = loop.time() + seconds
-        while loop.time() < until_s:
-            await asyncio.sleep(0.02)
-            loop._virtual.now_s += late_s  # a step that takes so long
-
-    async with sampling(told.append):
-        await burdens(WINDOW_S, 0.0)
-        loop._virtual.now_s += 1.0
-        await burdens(WINDOW_S, 0.0)
-        assert max(one.lag_ms for one in told) == 0
-        await burdens(2 * WINDOW_S, 0.05)
-        assert told[-1].lag_ms >= 20
+    sampler = LoadSampler(lambda: 0.0, told.append)
+    beats = round(WINDOW_S / BEAT_S)
+    for lag_s in (*[0.0] * beats, 1.0, *[0.0] * beats):
+        sampler.note(lag_s)
+    assert max(one.lag_ms for one in told) == 0
+    for _ in range(beats):
+        sampler.note(0.02)
+    assert told[-1].lag_ms >= 20
 
 
-async def test_the_share_of_the_processor_is_that_of_the_loop() -> None:
-    """What the loop's own thread uses, by the processor's clock."""
+def test_the_share_of_the_processor_is_that_of_the_loop() -> None:
+    """What the loop's own thread uses, by the processor's clock: half of this time, and then all of it."""
     told: list[Load] = []
-    async with sampling(told.append):
-        while not told or told[-1].cpu < 0.1:  # works until it is seen, however slow the machine is
-            until_s = time.thread_time() + 0.05
-            while time.thread_time() < until_s:
+    now_s = 0.0
+    sampler = LoadSampler(lambda: 0.0, told.append, clock=lambda: now_s)
+    for share in (0.5, 1.0):
+        for _ in range(2 * TELL_EVERY + 1):
+            begun_s = time.thread_time()
+            while time.thread_time() - begun_s < 0.01:
                 pass
-            await asyncio.sleep(0)
-    assert told[-1].cpu <= 1.1
+            now_s += (time.thread_time() - begun_s) / share
+            sampler.note(0.0)
+        if share == 0.5:
+            half = told[-1].cpu
+    assert 0.4 < half < told[-1].cpu
 
 
-@virtually
-async def test_whoever_cannot_act_on_a_measurement_does_not_stop_the_measuring() -> None:
+def test_whoever_cannot_act_on_a_measurement_does_not_stop_the_measuring() -> None:
     """It is logged, and the next one comes."""
     count = 0
 
@@ -79,10 +62,10 @@ async def test_whoever_cannot_act_on_a_measurement_does_not_stop_the_measuring()
         count += 1
         raise RuntimeError("no")
 
-    async with sampling(fails) as task:
-        await asyncio.sleep(3)
-        assert not task.done()
-    assert count >= 5
+    sampler = LoadSampler(lambda: 0.0, fails)
+    for _ in range(5 * TELL_EVERY):
+        sampler.note(0.0)
+    assert count == 5
 
 
 @pytest.mark.parametrize("text", ["1000000\n", "max\n", None])

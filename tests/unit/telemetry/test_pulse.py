@@ -45,3 +45,25 @@ async def test_where_the_loop_is_stuck_is_told_while_it_is(
     assert "the event loop has been stuck for" in record.getMessage()
     assert "this_never_returns" in record.getMessage()
     assert "pulse" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_each_beat_is_told_to_whoever_follows() -> None:
+    """With how late it was; nobody has to."""
+    beat = Pulse()
+    beat.note(1.0, 0.1)
+    told: list[float] = []
+    beat.follow = told.append
+    beat.open()
+    while len(told) < 2:
+        await asyncio.sleep(0.01)
+    await beat.close()
+    assert min(told) >= 0
+
+
+def test_what_is_long_past_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long nobody asks how late the loop was."""
+    monkeypatch.setattr(pulse.time, "monotonic", lambda: 0.0)
+    beat = Pulse()
+    for number in range(10_000):
+        beat.note(number * pulse.BEAT_S, 0.0)
+    assert len(beat._lags) <= REMEMBER_S / pulse.BEAT_S + 1
