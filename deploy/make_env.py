@@ -42,7 +42,6 @@ def fill(text: str, address: str | None) -> str:
     for name in re.findall(rf"(?m)^(\w+)={PLACEHOLDER}$", text):
         secret = secrets.token_urlsafe(SECRET_BYTES)
         text = re.sub(rf"(?m)^{name}={PLACEHOLDER}$", f"{name}={secret}", text)
-        text = text.replace(f":{name}@", f":{secret}@")  # in addresses
     if address is not None:
         text = re.sub(r"(?m)^PRIVATE_IPV4=$", f"PRIVATE_IPV4={address}", text)
         if ipaddress.ip_address(address).is_global:

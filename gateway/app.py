@@ -77,7 +77,7 @@ async def open_gateway(settings: Settings, node_socket: str = "") -> AsyncIterat
         await simulator.start()
     servers = McpServers((*profile.mcp, *mcp_servers(settings.mcp_servers)), outgoing.resolve)
     media = MediaWorker()
-    store = open_store(settings.store)
+    store = open_store(settings)
     registry: Registry | None = None
     pulse, relays = Pulse(), RelayWatch(servers_of(ice_servers(settings, ANYONE, time.time())))
     try:
@@ -167,8 +167,9 @@ async def joined(
         await forward.close()
 
 
-def open_store(where: str) -> Store:
+def open_store(settings: Settings) -> Store:
     """The store that GATEWAY_STORE names; raises ConfigError."""
+    where = settings.store
     if where == "memory":
         return MemoryStore(asyncio.get_running_loop().time)
     if where.startswith("sqlite:"):
@@ -177,7 +178,7 @@ def open_store(where: str) -> Store:
         from gateway.store.redis import RedisStore
     except ImportError:
         raise ConfigError("GATEWAY_STORE names Redis: pip install 'gemini-live-gateway[redis]'.") from None
-    return RedisStore(where)
+    return RedisStore(where, settings.store_password.get_secret_value() if settings.store_password else None)
 
 
 async def serve(

@@ -216,6 +216,9 @@ class Settings(LimitSettings, BaseSettings):
         description="Where records of sessions are kept: `memory`, or `redis://…` for many machines. Several workers "
         "share a file of their own when this says `memory`.",
     )
+    store_password: SecretStr | None = _secret(
+        "GATEWAY_STORE_PASSWORD", description="Password of Redis, instead of one in its address."
+    )
     node_url: str | None = Field(
         None,
         pattern=r"^https?://",

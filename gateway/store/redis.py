@@ -18,7 +18,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from gateway.store.store import (
     FIRST_SAVE_S,
@@ -65,11 +65,15 @@ return redis.call('GET', ARGV[1] .. owner)
 
 
 class RedisStore:
-    """A `Store` in Redis; `url` is `redis://` or `rediss://`."""
+    """A `Store` in Redis; `url` is `redis://`, `rediss://` or `unix://`, and its password goes before `password`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str | None = None) -> None:
         self._redis: Redis = Redis.from_url(
-            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, decode_responses=True
+            url,
+            password=password,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            decode_responses=True,
         )
         self._save = self._redis.register_script(SAVE)
         self._own = self._redis.register_script(OWN)
@@ -154,6 +158,8 @@ async def _asked(asking: Awaitable[Result] | Any) -> Any:
     """The answer; raises StoreUnavailable."""
     try:
         return await asking
+    except AuthenticationError:
+        raise StoreUnavailable("Redis wants its password: set GATEWAY_STORE_PASSWORD to it.") from None
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"Redis cannot be reached: {error or type(error).__name__}.") from None
 

@@ -24,13 +24,6 @@ def test_each_placeholder_becomes_a_secret_of_its_own() -> None:
     assert first["PORT"] == "1"
 
 
-def test_a_secret_that_is_a_part_of_an_address_is_put_in_there_too() -> None:
-    """Also where the line is only an example."""
-    filled = fill("STORE_PASSWORD=changeme\n# STORE=redis://:STORE_PASSWORD@h:1/0\n", None)
-    secret = values(filled)["STORE_PASSWORD"]
-    assert f"# STORE=redis://:{secret}@h:1/0" in filled
-
-
 def test_the_address_is_filled_in_as_far_as_it_is_known() -> None:
     """A private one says nothing of the public one."""
     assert missing(fill(EXAMPLE, "10.0.0.5")) == ["PUBLIC_IPV4"]

@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
+from pydantic import SecretStr
 
+from gateway.app import open_store
+from gateway.settings import Settings
+from gateway.store.store import StoreUnavailable
 from tests.programs import START_TIMEOUT_S, STOP_TIMEOUT_S, require
 
 ROOT = Path(__file__).parents[2]
@@ -62,12 +67,32 @@ def ask(port: int, *words: str, password: str | None = PASSWORD) -> str:
     return done.stdout.strip()
 
 
-def test_only_who_has_the_password_gets_in_and_a_restart_loses_nothing(tmp_path: Path) -> None:
-    """The password is in no command line; what was written is there again; nothing is thrown out for room."""
+def free_port() -> int:
+    """A port that nobody listens on."""
     require("redis-server", "apt-get install redis-server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+        return int(free.getsockname()[1])
+
+
+async def test_the_gateway_gets_in_with_the_password_of_its_settings(tmp_path: Path) -> None:
+    """Without it, or with another one, it is told what to set."""
+    port = free_port()
+    told = Settings(store=f"redis://127.0.0.1:{port}/0", store_password=SecretStr(PASSWORD))
+    with running(tmp_path, port):
+        store = open_store(told)
+        assert await store.key() == await store.key()
+        await store.close()
+        for wrong in (None, SecretStr("guessed")):
+            stranger = open_store(told.model_copy(update={"store_password": wrong}))
+            with pytest.raises(StoreUnavailable, match="GATEWAY_STORE_PASSWORD"):
+                await stranger.key()
+            await stranger.close()
+
+
+def test_only_who_has_the_password_gets_in_and_a_restart_loses_nothing(tmp_path: Path) -> None:
+    """The password is in no command line; what was written is there again; nothing is thrown out for room."""
+    port = free_port()
     with running(tmp_path, port) as process:
         assert ask(port, "ping", password=None).startswith("NOAUTH")
         assert ask(port, "set", "lease", "1") == "OK"
