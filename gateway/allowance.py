@@ -171,7 +171,7 @@ class Allowance:
 
     def _announce(self, soon: Soon) -> None:
         code, words = SOON_WORDS[soon.kind]
-        left = _in_words(soon.left_s)
+        left = in_words(soon.left_s)
         self._notice(code, words.format(left=left), "warning")
         if soon.kind == "time":
             self.tell()
@@ -237,7 +237,7 @@ class Allowance:
         self._publish(events.server_message("notice", code=code, text=text, level=level))
 
 
-def _in_words(left_s: float) -> str:
+def in_words(left_s: float) -> str:
     """A time as a person says it."""
     if left_s < 55:
         return f"{round(left_s)} seconds"

@@ -157,6 +157,11 @@ class Cluster:
         others = [node for node in nodes if node.id != self._registry.node_id and not node.draining]
         return min(others, key=lambda node: node.sessions, default=None)
 
+    async def _has_successor(self) -> bool:
+        with suppress(StoreUnavailable):
+            return await self.successor() is not None
+        return False
+
     async def lightest(self) -> Node | None:
         """A node of this machine that should have the next session; None when this one should."""
         siblings = [node for node in await self.siblings() if not node.draining]
@@ -219,6 +224,8 @@ class Cluster:
         many seconds."""
         self.start_draining()
         logger.info("draining: %d sessions, %.0f s", len(self._registry), deadline_s)
+        if not await self._has_successor():
+            self._registry.tell_of_end(deadline_s)
         try:
             async with asyncio.timeout(deadline_s):
                 await self._registry.empty()

@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from gateway import events
+from gateway.allowance import in_words
 from gateway.errors import (
     BudgetSpent,
     Forbidden,
@@ -52,6 +54,7 @@ ID_BYTES = 16  # 128 random bits: an id is a capability (RFC 9725 §4.1 asks tha
 
 TAKEN_OVER_LEAST_S = 1.0  # of a session whose time ran out while it had no node
 GONE = "There is no such session; it may have ended."
+GOING_DOWN = "This server goes down, and no other can take your call: it ends in {left}."
 EXPIRED = "The token has expired: ask for a new one."
 
 
@@ -220,6 +223,14 @@ class Registry:
         """Ask each browser to come back, which another node will answer."""
         for session, _ in self._sessions.values():
             session.ask_to_move()
+
+    def tell_of_end(self, left_s: float) -> None:
+        """Tell everybody that their call cannot go on after so many seconds."""
+        words = GOING_DOWN.format(left=in_words(left_s))
+        for session, _ in self._sessions.values():
+            session.events.publish(
+                events.server_message("notice", code="session_ends_soon", text=words, level="warning")
+            )
 
     async def empty(self) -> None:
         """Return when no session is left."""

@@ -204,6 +204,18 @@ async def test_a_draining_node_hands_its_calls_over(open_node: OpenNode) -> None
             assert (await there.client.delete(again.location)).status == 204
 
 
+async def test_calls_that_have_nowhere_to_go_are_told_when_they_end(open_node: OpenNode) -> None:
+    """In words, and they go on until then."""
+    here = await open_node()
+    async with Caller(here.client, silent=True) as caller, caller.events() as socket:
+        await until(socket, "server-message", type="state", state="live")
+        draining = asyncio.create_task(here.cluster.drain(45))
+        notice = await until(socket, "server-message", type="notice", code="session_ends_soon")
+        assert "it ends in 45 seconds" in notice["data"]["text"]
+        assert (await here.client.delete(caller.location)).status == 204
+        await draining
+
+
 async def test_a_draining_node_takes_no_new_calls(open_node: OpenNode) -> None:
     """They go to another node while there is one, else they are refused with a sentence."""
     here, there = await open_node(), await open_node()

@@ -23,6 +23,7 @@ class Registry:
         self.here: set[str] = set()
         self.ended: list[EndReason] = []
         self.asked_to_move = 0
+        self.told_of_end: list[float] = []
         self._store = store
 
     def __len__(self) -> int:
@@ -54,6 +55,10 @@ class Registry:
 
     async def write_rest(self) -> None:
         """Nothing is left to be written."""
+
+    def tell_of_end(self, left_s: float) -> None:
+        """Keep."""
+        self.told_of_end.append(left_s)
 
     def ask_to_move(self) -> None:
         """Count."""
@@ -221,18 +226,19 @@ async def test_a_dead_node_is_replaced_whatever_its_lease() -> None:
 
 @virtually
 async def test_draining_asks_to_move_only_when_there_is_somewhere_to_go() -> None:
-    """And returns when all have gone, or when its time is over."""
+    """Else the calls are told when they end. It returns when all have gone, or when its time is over."""
     nodes = Nodes()
     here, cluster = await nodes.add("here")
     beating = asyncio.create_task(cluster.run())
     await here.start("s")
     await cluster.drain(5)
     assert asyncio.get_running_loop().time() == pytest.approx(5, abs=0.2)
-    assert here.asked_to_move == 0
+    assert (here.asked_to_move, here.told_of_end) == (0, [5])
     await nodes.add("there")
     draining = asyncio.create_task(cluster.drain(60))
     await asyncio.sleep(LEASE_S / BEATS_A_LEASE + 0.1)
     assert here.asked_to_move >= 1
+    assert here.told_of_end == [5]
     here.here.clear()
     await draining
     assert asyncio.get_running_loop().time() < 10
