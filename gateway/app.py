@@ -216,6 +216,8 @@ async def serve(
             await asyncio.gather(draining, hurrying, return_exceptions=True)
         finally:
             await runner.cleanup()
+    if place is not None:
+        place.tidy()
 
 
 def orphaned(alive_fd: int, stop: asyncio.Event, hurry: asyncio.Event) -> None:

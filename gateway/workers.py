@@ -13,6 +13,8 @@ import asyncio
 import logging
 import math
 import os
+import select
+import shutil
 import signal
 import socket as sockets
 import sys
@@ -54,6 +56,11 @@ class Place:
     def listener(self) -> sockets.socket:
         """The socket of the supervisor."""
         return sockets.socket(fileno=self.listen_fd)
+
+    def tidy(self) -> None:
+        """Remove the directory of the workers, when the supervisor was killed and cannot; the last one to end does."""
+        if select.select([self.alive_fd], [], [], 0)[0]:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     @classmethod
     def parse(cls, text: str) -> Place:

@@ -83,14 +83,16 @@ async def test_a_worker_that_dies_takes_no_call_with_it(tmp_path: Path) -> None:
 
 
 def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
-    """Also when it is killed: nothing is left that listens."""
-    with started(tmp_path / "log") as gateway:
+    """Also when it is killed: nothing is left that listens, nor a file."""
+    (tmp_path / "files").mkdir()
+    with started(tmp_path / "log", TMPDIR=str(tmp_path / "files")) as gateway:
         workers = [os.pidfd_open(process) for process in gateway.children]
         assert len(workers) == WORKERS
         gateway.stop(signal.SIGKILL)
         for worker in workers:
             assert select.select([worker], [], [], PATIENCE_S)[0], "it runs on"
             os.close(worker)
+    assert list((tmp_path / "files").iterdir()) == []
 
 
 def test_settings_that_must_not_start_end_all_workers(tmp_path: Path) -> None:
