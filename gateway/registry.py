@@ -90,8 +90,8 @@ class Registry:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    async def create(self, claims: Claims, make: Callable[..., Session] = Session) -> Session:
-        """Start a session; its conversation begins to open at once.
+    async def create(self, claims: Claims, make: Callable[..., Session] = Session, name: str | None = None) -> Session:
+        """Start a session; its conversation begins to open at once. By its name it is found again at every node.
 
         Raises Unauthorized, Forbidden, StoreUnavailable, and what `check_room` raises.
         """
@@ -101,10 +101,13 @@ class Registry:
             self.check_room(claims)
             session_id = f"{self.node_id}-{secrets.token_urlsafe(ID_BYTES)}"
             ownership = await self._store.own(session_id, self.node_id)
+            if name is not None:
+                keep_s = self._settings.session_max_s + self._settings.detach_grace_s
+                await self._store.bind(_whose(name, claims), session_id, keep_s)
         except GatewayError:
             await self._give_back(claims)
             raise
-        return self._start(ownership, Kept(claims, started_at=time.time()), make)
+        return self._start(ownership, Kept(claims, started_at=time.time(), name=name), make)
 
     async def take_over(self, session_id: str, gone: str = "") -> None:
         """Go on with a session that another process had, which let go of it or is dead (`gone` is known to be).
@@ -184,6 +187,14 @@ class Registry:
             if session.name == name and claims.may_use(session.claims) and session.end_reason is None:
                 return session
         return None
+
+    async def id_of_named(self, name: str, claims: Claims) -> str | None:
+        """The session, at whichever node, to which the bearer gave this name; raises StoreUnavailable.
+
+        It may have ended.
+        """
+        here = self.named(name, claims)
+        return here.id if here is not None else await self._store.bound(_whose(name, claims))
 
     def has(self, session_id: str) -> bool:
         """Whether the session is here."""
@@ -335,6 +346,11 @@ class Registry:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("session %s was lost to a defect", session.label, exc_info=error)
         logger.info("session %s is gone (%s), %d left", session.label, session.end_reason, len(self._sessions))
+
+
+def _whose(name: str, claims: Claims) -> str:
+    """A name among all names: everybody has their own."""
+    return f"{claims.subject}/{name}"
 
 
 def _check_use(claims: Claims, owner: Claims | None) -> None:

@@ -14,10 +14,12 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
-from aiohttp import ClientTimeout, ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientTimeout, ClientWebSocketResponse, StreamReader, WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.cluster import MOVING, Cluster, NodeDead
+from gateway.doors.addressed import session_id_of
+from gateway.doors.body import BODY
 from gateway.doors.limits import address_of
 from gateway.errors import NodeSilent, TooManySessions
 from gateway.registry import Registry
@@ -32,7 +34,7 @@ ANSWER_S = 6.0  # an answer SDP takes less than half a second; a paused node mus
 MESSAGE_MAX_BYTES = 256 * 1024  # more than any event socket takes
 LET_GO = "/internal/let-go/"
 DRAIN = "/internal/drain"
-STARTS = ("/v1/sessions", "/whip", "/start")  # requests that may go to whichever node has most room
+STARTS = ("/v1/sessions", "/whip", "/start", "/api/offer")  # requests that may go to whichever node has most room
 OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
 # Whatever a client writes there, in whatever spelling, goes no further.
 OF_NODES = {KEY.lower(), HOPS.lower(), CLIENT.lower()}
@@ -52,15 +54,15 @@ class Forward:
 
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            node = await self._destination(request, cluster, registry)
+            session_id = None if request.method == "OPTIONS" else await session_id_of(request, registry)
+            node = await self._destination(request, session_id, cluster)
             if node is None:
                 return await handler(request)
             try:
                 return await self._hand_on(request, node)
             except NodeDead:
-                if "id" not in request.match_info:
-                    return await handler(request)
-                await cluster.dead(node, request.match_info["id"])
+                if session_id is not None:
+                    await cluster.dead(node, session_id)
             return await handler(request)
 
         return middleware
@@ -109,19 +111,17 @@ class Forward:
         told = request.headers.get(HOPS, "0")
         return int(told) if self.is_of_a_node(request) and told.isdigit() else 0
 
-    async def _destination(self, request: web.Request, cluster: Cluster, registry: Registry) -> Node | None:
+    async def _destination(self, request: web.Request, session_id: str | None, cluster: Cluster) -> Node | None:
         """The node that has to answer; None when it is this one."""
-        if request.method == "OPTIONS":
-            return None
         hops = self._hops(request)
-        session_id = request.match_info.get("id")
+        comes_back = request.path.endswith("/peer") or request.path.startswith("/whip/")
         if session_id is None:
-            if request.method != "POST" or request.path not in STARTS:
+            if request.method != "POST" or not (request.path in STARTS or comes_back):
                 return None
             if cluster.draining and (hops or await cluster.successor() is None):
                 raise TooManySessions("This server is going down and takes no new calls; please try again in a moment.")
             return await cluster.lightest() if hops == 0 else None
-        if cluster.draining and hops == 0 and request.method == "POST" and request.path.endswith("/peer"):
+        if cluster.draining and hops == 0 and request.method == "POST" and comes_back:
             return await cluster.successor()  # it takes the session over from this node
         node = await cluster.place(session_id)
         if node is not None and hops >= HOPS_MAX:
@@ -141,7 +141,7 @@ class Forward:
             async with client.request(
                 request.method,
                 base + request.path_qs,
-                data=request.content if request.can_read_body else None,  # read when the node is there, and not before
+                data=_body(request),
                 headers=self._headers(request),
                 timeout=timeout,
                 allow_redirects=False,
@@ -210,6 +210,12 @@ def headers_for_a_node(received: Mapping[str, str], key: str, hops: int, client:
     """What goes with a request that is handed on: the client's headers but for those that are not its to say."""
     kept = {name: value for name, value in received.items() if name.lower() not in NOT_HANDED_ON}
     return {**kept, KEY: key, HOPS: str(hops), CLIENT: client}
+
+
+def _body(request: web.Request) -> bytes | StreamReader | None:
+    """What was read, or else the stream: it is read when the node is there, and not before."""
+    read: bytes | None = request.get(BODY)
+    return read if read is not None else request.content if request.can_read_body else None
 
 
 async def _returned(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

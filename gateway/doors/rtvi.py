@@ -29,6 +29,7 @@ from gateway.session import Session
 from gateway.settings import Settings
 
 JSON = "application/json"
+OFFER = "/api/offer"
 BODY_MAX_BYTES = 2 * OFFER_MAX_BYTES  # an offer in a JSON string, and what the page's own `requestData` adds
 VIDEOS_MAX = 2  # the clients offer a section for the camera and one for the screen
 
@@ -46,7 +47,7 @@ class RtviDoor:
             web.post("/start", self.start),
             *(
                 route
-                for path in ("/api/offer", "/sessions/{id}/api/offer")
+                for path in (OFFER, "/sessions/{id}/api/offer")
                 for route in (web.post(path, self.offer), web.patch(path, self.trickle))
             ),
         ]
@@ -102,6 +103,11 @@ class RtviDoor:
             raise BadRequest("Candidates need the pc_id of the answer.")
         await self._registry.get(session_id, claims_of(request)).trickle(_candidates(body.get("candidates")))
         return web.json_response({"status": "success"})
+
+
+async def session_id_in_body(request: web.Request) -> str | None:
+    """Whom a request means whose path does not say it; None when it is for no such path, or a new session."""
+    return _session_id(request, await _json(request)) if request.path == OFFER else None
 
 
 async def _answer_again(session: Session, offer: str) -> str:

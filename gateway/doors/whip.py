@@ -58,8 +58,7 @@ class WhipDoor:
         offer = await read_offer(request, self._settings, check_whip_offer)
         if session is not None:
             return self._created(session, await session.attach(offer, "recvonly"))
-        session = await self._registry.create(claims)
-        session.name = name
+        session = await self._registry.create(claims, name=name)
         try:
             return self._created(session, await session.attach(offer, "recvonly"))
         except BaseException:

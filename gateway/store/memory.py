@@ -1,6 +1,6 @@
 """The store in the memory of the process: the default, which needs nothing.
 
-Owns the records, owners, nodes and used tokens, and their end. It must not know what is in a record.
+Owns the records, owners, names, nodes and used tokens, and their end. It must not know what is in a record.
 **Invariant: of sessions that nobody owns no more than `RECORDS_MAX` are kept; the oldest go first; a used
 token is remembered as long as it could be used.**
 """
@@ -34,6 +34,7 @@ class MemoryStore:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._nodes: dict[str, tuple[float, Node]] = {}
         self._used: dict[str, float] = {}  # until when; only tokens that the operator signed come here
+        self._names: dict[str, tuple[float, str]] = {}  # until when, and which session; each cost a session
         self._sweep_at = RECORDS_MAX
         self._key = secrets.token_urlsafe()
 
@@ -68,6 +69,17 @@ class MemoryStore:
     async def give_back(self, token_id: str) -> None:
         """It was not used."""
         self._used.pop(token_id, None)
+
+    async def bind(self, name: str, session_id: str, keep_s: float) -> None:
+        """A name means a session."""
+        now_s = self._clock()
+        self._names = {other: kept for other, kept in self._names.items() if kept[0] > now_s}
+        self._names[name] = now_s + keep_s, session_id
+
+    async def bound(self, name: str) -> str | None:
+        """Which session it means."""
+        until_s, session_id = self._names.get(name, (0.0, None))
+        return session_id if until_s > self._clock() else None
 
     async def own(self, session_id: str, node_id: str, gone: str = "") -> Ownership:
         """Become the owner of a session."""

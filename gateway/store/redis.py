@@ -5,6 +5,7 @@ Owns the keys and the scripts, each of which is atomic. It must not know what is
 
 Keys: `gateway:session:{id}` is a hash of `owner`, `epoch` and the fields of the record (`.name`);
 `gateway:node:{id}` is a node as JSON, which expires with its lease; `gateway:nodes` is the set of their ids;
+`gateway:name:{name}` is the id of the session that a name means;
 `gateway:token:{id}` stands while a used token could be used again.
 One Redis holds them all: the scripts touch a session and a node at once, so Redis Cluster is not for this.
 """
@@ -102,6 +103,15 @@ class RedisStore:
     async def give_back(self, token_id: str) -> None:
         """It was not used."""
         await _asked(self._redis.delete(f"{PREFIX}token:{token_id}"))
+
+    async def bind(self, name: str, session_id: str, keep_s: float) -> None:
+        """A name means a session."""
+        await _asked(self._redis.set(f"{PREFIX}name:{name}", session_id, px=max(1, round(keep_s * 1000))))
+
+    async def bound(self, name: str) -> str | None:
+        """Which session it means."""
+        found = await _asked(self._redis.get(f"{PREFIX}name:{name}"))
+        return None if found is None else str(found)
 
     async def own(self, session_id: str, node_id: str, gone: str = "") -> Ownership:
         """Become the owner of a session."""

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, owner TEXT NOT NULL, ep
 CREATE TABLE IF NOT EXISTS field (session TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (session, name))
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node (id TEXT PRIMARY KEY, told TEXT NOT NULL, until REAL);
+CREATE TABLE IF NOT EXISTS name (id TEXT PRIMARY KEY, session TEXT NOT NULL, until REAL);
 CREATE TABLE IF NOT EXISTS token (id TEXT PRIMARY KEY, until REAL);
 CREATE TABLE IF NOT EXISTS key (only INTEGER PRIMARY KEY CHECK (only = 1), secret TEXT NOT NULL);
 """
@@ -95,6 +96,27 @@ class SqliteStore:
     async def give_back(self, token_id: str) -> None:
         """It was not used."""
         await self._run(lambda database: database.execute("DELETE FROM token WHERE id = ?", (token_id,)))
+
+    async def bind(self, name: str, session_id: str, keep_s: float) -> None:
+        """A name means a session."""
+
+        def work(database: sqlite3.Connection) -> None:
+            database.execute("DELETE FROM name WHERE until <= ?", (self._clock(),))
+            row = (name, session_id, self._clock() + keep_s)
+            database.execute("INSERT OR REPLACE INTO name VALUES (?, ?, ?)", row)
+
+        await self._run(work)
+
+    async def bound(self, name: str) -> str | None:
+        """Which session it means."""
+
+        def work(database: sqlite3.Connection) -> str | None:
+            row = database.execute(
+                "SELECT session FROM name WHERE id = ? AND until > ?", (name, self._clock())
+            ).fetchone()
+            return str(row[0]) if row else None
+
+        return await self._run(work)
 
     async def own(self, session_id: str, node_id: str, gone: str = "") -> Ownership:
         """Become the owner of a session."""

@@ -80,6 +80,12 @@ class Store(Protocol):
     async def give_back(self, token_id: str) -> None:
         """The use came to nothing: the token can be used again."""
 
+    async def bind(self, name: str, session_id: str, keep_s: float) -> None:
+        """From now on the name means this session, for so many seconds, or until it means another."""
+
+    async def bound(self, name: str) -> str | None:
+        """The id of the session that the name means; it may have ended."""
+
     async def own(self, session_id: str, node_id: str, gone: str = "") -> Ownership:
         """Become the owner, in a new epoch, or stay it; raises OwnedElsewhere. `gone` is a node known to be dead,
         whatever its lease says."""

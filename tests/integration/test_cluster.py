@@ -19,6 +19,7 @@ from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.store.store import OwnershipLost
 from tests.integration.caller import Caller
+from tests.integration.test_rtvi import RtviCaller
 from tests.integration.test_session import condition, until
 
 SDP = {"Content-Type": "application/sdp"}
@@ -259,3 +260,54 @@ async def test_nobody_speaks_for_a_node_by_its_headers(open_node: OpenNode) -> N
             for number in range(40)
         ]
         assert statuses[-1] == 429
+
+
+async def test_a_camera_finds_its_session_by_its_name_at_every_node(open_node: OpenNode) -> None:
+    """Also when its node dies or drains; when the session is over, its name begins another."""
+    here, there, third = await open_node(), await open_node(), await open_node()
+    async with Caller(here.client, direction="sendonly", door="/whip/hall") as camera:
+        first = session_of(camera)
+        await written_at_all(here, first)
+        async with Caller(third.client, direction="sendonly", door="/whip/hall") as again:
+            assert session_of(again) == first
+            assert [len(node.cluster._registry) for node in (here, there, third)] == [1, 0, 0]
+        await here.die()
+        async with Caller(there.client, direction="sendonly", door="/whip/hall") as again:
+            assert session_of(again) == first
+            assert len(there.cluster._registry) == 1
+            there.cluster.start_draining()
+            await there.cluster.announce()
+            async with Caller(there.client, direction="sendonly", door="/whip/hall") as moved:
+                assert session_of(moved) == first
+                assert (len(there.cluster._registry), len(third.cluster._registry)) == (0, 1)
+                assert (await third.client.delete(f"/v1/sessions/{first}")).status == 204
+            async with Caller(third.client, direction="sendonly", door="/whip/hall") as other:
+                assert session_of(other) != first
+
+
+async def test_a_client_of_pipecat_may_ask_any_node(open_node: OpenNode) -> None:
+    """Also one that names its session in the body alone."""
+    here, there = await open_node(), await open_node()
+    async with RtviCaller(here.client) as caller:
+        told = {"pc_id": caller.pc_id, "candidates": []}
+        assert (await there.client.patch("/api/offer", json=told)).status == 200
+        async with RtviCaller(there.client, pc_id=caller.pc_id, restart_pc=True) as again:
+            assert again.pc_id == caller.pc_id
+            assert (len(here.cluster._registry), len(there.cluster._registry)) == (1, 0)
+        async with RtviCaller(here.client) as second:
+            assert second.pc_id != caller.pc_id
+            assert (len(here.cluster._registry), len(there.cluster._registry)) == (1, 1)  # where there is more room
+        wrong = await there.client.post("/api/offer", data=b"no", headers={"Content-Type": "application/json"})
+        assert (wrong.status, (await wrong.json())["detail"]) == (400, "The body is not JSON.")
+
+
+def session_of(camera: Caller) -> str:
+    """The id of the session behind the WHIP resource."""
+    return camera.location.split("/")[3]
+
+
+async def written_at_all(node: Running, session_id: str) -> None:
+    """Until the session has a record."""
+    async with asyncio.timeout(20):
+        while await node.cluster._store.load(session_id) is None:
+            await asyncio.sleep(0.02)

@@ -135,6 +135,16 @@ async def test_a_token_is_used_once(store: Store) -> None:
     assert await store.use_once("a", 60)
 
 
+async def test_a_name_means_one_session(store: Store) -> None:
+    """The last that it was given to."""
+    assert await store.bound("a/camera") is None
+    await store.bind("a/camera", "first", 60)
+    await store.bind("a/camera", "second", 60)
+    await store.bind("b/camera", "third", 60)
+    assert await store.bound("a/camera") == "second"
+    assert await store.bound("camera") is None
+
+
 async def test_the_key_is_one(store: Store) -> None:
     """All nodes of a store know the same secret."""
     key = await store.key()
