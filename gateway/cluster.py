@@ -129,7 +129,7 @@ class Cluster:
         """The node that has the session; None when it is here, or nowhere.
 
         A session whose owner is gone, or is draining, is here afterwards. Raises StoreUnavailable and NodeSilent, and
-        what keeps it from being here: TooManySessions, UpstreamQuota.
+        what keeps it from being here: LimitReached.
         """
         if self._registry.has(session_id):
             if self.has_lapsed:

@@ -112,12 +112,13 @@ class Registry:
     async def take_over(self, session_id: str, gone: str = "") -> None:
         """Go on with a session that another process had, which let go of it or is dead (`gone` is known to be).
 
-        Raises SessionNotFound, OwnedElsewhere, StoreUnavailable, and what `check_room` raises.
+        It was let in already, so that the limits of its bearer do not count here, but the machine's do. Raises
+        SessionNotFound, OwnedElsewhere, StoreUnavailable, LimitReached.
         """
         fields = await self._store.load(session_id)
         if fields is None:
             raise SessionNotFound(GONE)  # an id that somebody made up must leave nothing behind
-        self.check_room(Kept.from_fields(fields).claims)
+        self._check_place()
         ownership = await self._store.own(session_id, self.node_id, gone)
         fields = await self._store.load(session_id)
         if fields is None or (kept := Kept.from_fields(fields)).ended:
@@ -288,6 +289,14 @@ class Registry:
 
     def check_room(self, claims: Claims) -> None:
         """Raise what keeps one more session of this bearer out: LimitReached, BudgetSpent or UpstreamQuota."""
+        self._check_place(None if claims == ANYONE else claims.subject)
+        if self._budget(terms(self._settings, claims), claims).is_spent:
+            raise BudgetSpent("What you may use of the model is used up.")
+        if wait_s := self._breaker.wait_s(asyncio.get_running_loop().time()):
+            raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.", wait_s)
+
+    def _check_place(self, subject: str | None = None) -> None:
+        """Raise LimitReached when there is no place, or none for one more session of this subject."""
         if self._closing:
             raise TooManySessions("The gateway is shutting down; please try again in a moment.")
         sessions = [session for session, _ in self._sessions.values()]
@@ -295,13 +304,9 @@ class Registry:
             Occupancy(
                 len(sessions),
                 sum(session.state is State.STARTING for session in sessions),
-                None if claims is ANYONE else sum(one.claims.subject == claims.subject for one in sessions),
+                None if subject is None else sum(one.claims.subject == subject for one in sessions),
             )
         )
-        if self._budget(terms(self._settings, claims), claims).is_spent:
-            raise BudgetSpent("What you may use of the model is used up.")
-        if wait_s := self._breaker.wait_s(asyncio.get_running_loop().time()):
-            raise UpstreamQuota("The Gemini quota is used up for now; please try again in a minute.", wait_s)
 
     def _budget(self, settings: Settings, claims: Claims) -> Budget:
         return Budget(settings.token_budget, settings.frame_budget, self._purses.of(claims, time.time()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import random
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -19,16 +19,19 @@ PATIENCE_S = 60.0
 
 
 class Front:
-    """What stands before the nodes: each request goes to the next one that can be reached."""
+    """What stands before the nodes: each request goes to any of them, also to one that is dead.
+
+    By chance: those who try again at the same rhythm would each meet the same node for ever if they went in turn.
+    """
 
     def __init__(self, urls: Sequence[str]) -> None:
         self.urls = list(urls)
-        self._next = itertools.count()
+        self._chance = random.Random(1)
         self._clients: dict[str, aiohttp.ClientSession] = {}
 
     def client(self) -> aiohttp.ClientSession:
-        """A client of the next node."""
-        url = self.urls[next(self._next) % len(self.urls)]
+        """A client of one node."""
+        url = self._chance.choice(self.urls)
         if url not in self._clients:
             timeout = aiohttp.ClientTimeout(total=10)
             self._clients[url] = aiohttp.ClientSession(url, timeout=timeout)

@@ -56,7 +56,7 @@ def subject_middleware(settings: Settings, handed_on_for: ClientOf) -> Middlewar
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         claims = request.get(CLAIMS)  # pages need none
-        counts = claims is not None and claims is not ANYONE and not claims.operator
+        counts = claims is not None and claims != ANYONE and not claims.operator
         if claims is not None and counts and handed_on_for(request) is None:
             wait_s = buckets.take(claims.subject, asyncio.get_running_loop().time())
             if wait_s is not None:

@@ -15,6 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.app import CLUSTER, open_gateway
 from gateway.cluster import Cluster
+from gateway.errors import TooManySessionsOfSubject
+from gateway.guard.claims import Claims
 from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.store.store import OwnershipLost
@@ -311,3 +313,17 @@ async def written_at_all(node: Running, session_id: str) -> None:
     async with asyncio.timeout(20):
         while await node.cluster._store.load(session_id) is None:
             await asyncio.sleep(0.02)
+
+
+async def test_a_call_that_comes_from_another_node_is_not_one_more(open_node: OpenNode) -> None:
+    """Whoever has as many calls as they may have keeps them all when a node goes, and begins no further one."""
+    here, there = await open_node(sessions_per_subject=1), await open_node(sessions_per_subject=1)
+    mine = Claims(subject="mine")
+    first, _ = [await node.cluster._registry.create(mine) for node in (here, there)]
+    await written_at_all(here, first.id)
+    here.cluster.start_draining()
+    await here.cluster.announce()
+    assert await there.cluster.place(first.id) is None
+    assert len(there.cluster._registry) == 2
+    with pytest.raises(TooManySessionsOfSubject):
+        await there.cluster._registry.create(mine)
