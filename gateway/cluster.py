@@ -101,6 +101,7 @@ class Cluster:
             try:
                 await self.announce()
                 await self._registry.write_rest()
+                await self._registry.settle()
                 if self.draining and await self.successor() is not None:
                     self._registry.ask_to_move()
                 reachable = True

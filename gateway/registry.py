@@ -30,7 +30,7 @@ from gateway.errors import (
     WrongProfile,
 )
 from gateway.guard.admission import Admission, Level, Occupancy
-from gateway.guard.budgets import Budget, Purses
+from gateway.guard.budgets import Budget, Purse, Purses, Sum
 from gateway.guard.claims import ANYONE, Claims
 from gateway.guard.terms import terms
 from gateway.keeper import Keeper
@@ -82,6 +82,7 @@ class Registry:
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
         self._admission = Admission(settings)
         self._purses = Purses()
+        self._settling = asyncio.Lock()
         self._unwritten: dict[str, Callable[[], Awaitable[None]]] = {}
         self.changed = asyncio.Event()  # sessions came or went
         self._closing = False
@@ -98,6 +99,7 @@ class Registry:
         self._check_rights(claims)
         await self._use(claims)
         try:
+            await self._settle(claims)
             self.check_room(claims)
             session_id = f"{self.node_id}-{secrets.token_urlsafe(ID_BYTES)}"
             ownership = await self._store.own(session_id, self.node_id)
@@ -124,6 +126,7 @@ class Registry:
         if fields is None or (kept := Kept.from_fields(fields)).ended:
             await self._store.release(ownership)
             raise SessionNotFound(GONE)
+        await self._settle(kept.claims)
         if session_id not in self._sessions:
             metrics.SESSIONS_TAKEN_OVER.inc()
             self._start(ownership, kept)
@@ -217,6 +220,23 @@ class Registry:
                 await write()
             del self._unwritten[session_id]
 
+    async def settle(self) -> None:
+        """Tell the other nodes what was spent here, and hear what was spent there; raises StoreUnavailable."""
+        for token_id, purse, expires_at in self._purses.owing():
+            await self._settle_purse(token_id, purse, expires_at)
+
+    async def _settle(self, claims: Claims) -> None:
+        """Hear what others have spent with this token, before it is asked whether something is left."""
+        if claims.token_id is not None and _has_budget(terms(self._settings, claims)):
+            await self._settle_purse(claims.token_id, self._purses.of(claims, time.time()), claims.expires_at)
+
+    async def _settle_purse(self, token_id: str, purse: Purse, expires_at: float | None) -> None:
+        async with self._settling:  # what is owed is told once
+            told = purse.owed
+            keep_s = max(0.0, (expires_at or 0.0) - time.time()) + self._settings.session_max_s
+            total = await self._store.spend(token_id, told.tokens, told.frames, keep_s)
+            purse.settle(told, Sum(*total))
+
     async def end(self, session_id: str, claims: Claims, reason: EndReason) -> None:
         """End a session and return when nothing of it is left; raises SessionNotFound."""
         session = self.get(session_id, claims)
@@ -309,7 +329,8 @@ class Registry:
         )
 
     def _budget(self, settings: Settings, claims: Claims) -> Budget:
-        return Budget(settings.token_budget, settings.frame_budget, self._purses.of(claims, time.time()))
+        purse = self._purses.of(claims, time.time()) if _has_budget(settings) else Purse()
+        return Budget(settings.token_budget, settings.frame_budget, purse)
 
     async def _use(self, claims: Claims) -> None:
         """Take a token that is for one session; raises TokenUsed when another has it."""
@@ -351,6 +372,10 @@ class Registry:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("session %s was lost to a defect", session.label, exc_info=error)
         logger.info("session %s is gone (%s), %d left", session.label, session.end_reason, len(self._sessions))
+
+
+def _has_budget(settings: Settings) -> bool:
+    return settings.token_budget is not None or settings.frame_budget is not None
 
 
 def _whose(name: str, claims: Claims) -> str:

@@ -1,8 +1,9 @@
 """What a bearer may spend of the model: tokens and frames.
 
-Owns the counts and what has to be told of them. It must not know sessions, links or the wire.
+Owns the counts and what has to be told of them. It must not know sessions, links, stores or the wire.
 **Invariant: sessions of one token spend from one purse, which is kept while the token is valid (of the newest
-`PURSES_MAX` tokens); each warning is made once a session.**
+`PURSES_MAX` tokens); what was spent here is settled with the other processes once; each warning is made once a
+session.**
 """
 
 from __future__ import annotations
@@ -19,12 +20,33 @@ LOW_SHARE = 0.9  # of a budget, from which its end is near
 PURSES_MAX = 10_000  # 3 MB; tokens live for minutes, so that so many at once mean thousands of calls
 
 
-@dataclass(slots=True)
-class Purse:
-    """What was spent with one token."""
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """So much of the model."""
 
     tokens: int = 0
     frames: int = 0
+
+
+@dataclass(slots=True)
+class Purse:
+    """What was spent with one token, as far as this process knows; `owed`: of that, what no other process knows yet."""
+
+    tokens: int = 0
+    frames: int = 0
+    owed: Sum = Sum()
+
+    def spend(self, tokens: int = 0, frames: int = 0) -> None:
+        """So much more, here."""
+        self.tokens += tokens
+        self.frames += frames
+        self.owed = Sum(self.owed.tokens + tokens, self.owed.frames + frames)
+
+    def settle(self, told: Sum, total: Sum) -> None:
+        """The others were told so much of what is owed, and all have spent so much in total."""
+        self.owed = Sum(self.owed.tokens - told.tokens, self.owed.frames - told.frames)
+        self.tokens = total.tokens + self.owed.tokens
+        self.frames = total.frames + self.owed.frames
 
 
 class Purses:
@@ -46,6 +68,14 @@ class Purses:
         self._purses[claims.token_id] = purse, claims.expires_at
         self._purses.move_to_end(claims.token_id)
         return purse
+
+    def owing(self) -> list[tuple[str, Purse, float | None]]:
+        """The purses of which the other processes do not know all: whose token, and when that expires."""
+        return [
+            (token_id, purse, expires_at)
+            for token_id, (purse, expires_at) in self._purses.items()
+            if purse.owed != Sum()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +102,17 @@ class Budget:
 
     def spend_tokens(self, count: int) -> Low | Spent | None:
         """The model has counted a turn: everything it read for it and everything it said."""
-        self._purse.tokens += count
+        self._purse.spend(tokens=count)
         return self._look("tokens")
 
     def spend_frame(self) -> Low | Spent | None:
         """A frame went to the model."""
-        self._purse.frames += 1
+        self._purse.spend(frames=1)
         return self._look("frames")
 
     def has_spent(self, tokens: int, frames: int) -> None:
-        """So much was spent in another process, of which this one may know already."""
-        self._purse.tokens = max(self._purse.tokens, tokens)
-        self._purse.frames = max(self._purse.frames, frames)
+        """So much was spent in another process, which may have settled it, or may not have come to that."""
+        self._purse.spend(max(0, tokens - self._purse.tokens), max(0, frames - self._purse.frames))
 
     def left(self, what: What) -> int | None:
         """How much may still be spent; None: no matter how much."""

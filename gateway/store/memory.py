@@ -1,6 +1,7 @@
 """The store in the memory of the process: the default, which needs nothing.
 
-Owns the records, owners, names, nodes and used tokens, and their end. It must not know what is in a record.
+Owns the records, owners, names, nodes, used tokens and what they spent, and the end of each. It must not know what
+is in a record.
 **Invariant: of sessions that nobody owns no more than `RECORDS_MAX` are kept; the oldest go first; a used
 token is remembered as long as it could be used.**
 """
@@ -34,6 +35,7 @@ class MemoryStore:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._nodes: dict[str, tuple[float, Node]] = {}
         self._used: dict[str, float] = {}  # until when; only tokens that the operator signed come here
+        self._spent: dict[str, tuple[float, tuple[int, int]]] = {}  # until when; tokens and frames
         self._names: dict[str, tuple[float, str]] = {}  # until when, and which session; each cost a session
         self._sweep_at = RECORDS_MAX
         self._key = secrets.token_urlsafe()
@@ -69,6 +71,15 @@ class MemoryStore:
     async def give_back(self, token_id: str) -> None:
         """It was not used."""
         self._used.pop(token_id, None)
+
+    async def spend(self, token_id: str, tokens: int, frames: int, keep_s: float) -> tuple[int, int]:
+        """Add to what was spent."""
+        now_s = self._clock()
+        self._spent = {other: kept for other, kept in self._spent.items() if kept[0] > now_s}
+        _, (tokens_before, frames_before) = self._spent.get(token_id, (0.0, (0, 0)))
+        total = tokens_before + tokens, frames_before + frames
+        self._spent[token_id] = now_s + keep_s, total
+        return total
 
     async def bind(self, name: str, session_id: str, keep_s: float) -> None:
         """A name means a session."""

@@ -5,6 +5,7 @@ Owns the keys and the scripts, each of which is atomic. It must not know what is
 
 Keys: `gateway:session:{id}` is a hash of `owner`, `epoch` and the fields of the record (`.name`);
 `gateway:node:{id}` is a node as JSON, which expires with its lease; `gateway:nodes` is the set of their ids;
+`gateway:purse:{token id}` is a hash of the `tokens` and `frames` that were spent with it;
 `gateway:name:{name}` is the id of the session that a name means;
 `gateway:token:{id}` stands while a used token could be used again.
 One Redis holds them all: the scripts touch a session and a node at once, so Redis Cluster is not for this.
@@ -103,6 +104,16 @@ class RedisStore:
     async def give_back(self, token_id: str) -> None:
         """It was not used."""
         await _asked(self._redis.delete(f"{PREFIX}token:{token_id}"))
+
+    async def spend(self, token_id: str, tokens: int, frames: int, keep_s: float) -> tuple[int, int]:
+        """Add to what was spent."""
+        name = f"{PREFIX}purse:{token_id}"
+        pipeline = self._redis.pipeline()
+        pipeline.hincrby(name, "tokens", tokens)
+        pipeline.hincrby(name, "frames", frames)
+        pipeline.pexpire(name, max(1, round(keep_s * 1000)))
+        all_tokens, all_frames, _ = await _asked(pipeline.execute())
+        return int(all_tokens), int(all_frames)
 
     async def bind(self, name: str, session_id: str, keep_s: float) -> None:
         """A name means a session."""

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, owner TEXT NOT NULL, ep
 CREATE TABLE IF NOT EXISTS field (session TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (session, name))
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS node (id TEXT PRIMARY KEY, told TEXT NOT NULL, until REAL);
+CREATE TABLE IF NOT EXISTS purse (id TEXT PRIMARY KEY, tokens INTEGER, frames INTEGER, until REAL);
 CREATE TABLE IF NOT EXISTS name (id TEXT PRIMARY KEY, session TEXT NOT NULL, until REAL);
 CREATE TABLE IF NOT EXISTS token (id TEXT PRIMARY KEY, until REAL);
 CREATE TABLE IF NOT EXISTS key (only INTEGER PRIMARY KEY CHECK (only = 1), secret TEXT NOT NULL);
@@ -96,6 +97,20 @@ class SqliteStore:
     async def give_back(self, token_id: str) -> None:
         """It was not used."""
         await self._run(lambda database: database.execute("DELETE FROM token WHERE id = ?", (token_id,)))
+
+    async def spend(self, token_id: str, tokens: int, frames: int, keep_s: float) -> tuple[int, int]:
+        """Add to what was spent."""
+
+        def work(database: sqlite3.Connection) -> tuple[int, int]:
+            database.execute("DELETE FROM purse WHERE until <= ?", (self._clock(),))
+            row = database.execute(
+                "INSERT INTO purse VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET "
+                "tokens = tokens + ?2, frames = frames + ?3, until = ?4 RETURNING tokens, frames",
+                (token_id, tokens, frames, self._clock() + keep_s),
+            ).fetchone()
+            return int(row[0]), int(row[1])
+
+        return await self._run(work)
 
     async def bind(self, name: str, session_id: str, keep_s: float) -> None:
         """A name means a session."""

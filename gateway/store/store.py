@@ -80,6 +80,9 @@ class Store(Protocol):
     async def give_back(self, token_id: str) -> None:
         """The use came to nothing: the token can be used again."""
 
+    async def spend(self, token_id: str, tokens: int, frames: int, keep_s: float) -> tuple[int, int]:
+        """Add to what was spent with a token, and tell the sums; remembered for so many seconds from now."""
+
     async def bind(self, name: str, session_id: str, keep_s: float) -> None:
         """From now on the name means this session, for so many seconds, or until it means another."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.app import CLUSTER, open_gateway
 from gateway.cluster import Cluster
-from gateway.errors import TooManySessionsOfSubject
+from gateway.errors import BudgetSpent, TooManySessionsOfSubject
 from gateway.guard.claims import Claims
 from gateway.settings import Settings
 from gateway.simulator import Simulator
@@ -327,3 +328,26 @@ async def test_a_call_that_comes_from_another_node_is_not_one_more(open_node: Op
     assert len(there.cluster._registry) == 2
     with pytest.raises(TooManySessionsOfSubject):
         await there.cluster._registry.create(mine)
+
+
+async def test_what_is_spent_at_one_node_is_spent_at_all(open_node: OpenNode) -> None:
+    """A token's budget is one, however many nodes its calls are at, also of a node that died before it could tell."""
+    here, there = await open_node(), await open_node()
+    bearer = Claims("mine", "token", expires_at=time.time() + 600, token_budget=100)
+    first = await here.cluster._registry.create(bearer)
+    second = await there.cluster._registry.create(bearer)
+    first._budget.spend_tokens(60)
+    await here.cluster._registry.settle()
+    assert second._budget.spend_tokens(30) is None  # not heard of yet
+    await there.cluster._registry.settle()
+    assert second._budget.left("tokens") == 10
+    third = await here.cluster._registry.create(bearer)
+    assert third._budget.left("tokens") == 10
+    first._budget.spend_tokens(10)
+    await first._keeper._write(first.tell, 60)
+    await here.die()
+    await there.cluster.dead(here.cluster.node, first.id)
+    with pytest.raises(BudgetSpent):
+        await there.cluster._registry.create(bearer)
+    await there.cluster._registry.settle()
+    assert await there.cluster._store.spend("token", 0, 0, 60) == (100, 0)

@@ -56,6 +56,9 @@ class Registry:
     async def write_rest(self) -> None:
         """Nothing is left to be written."""
 
+    async def settle(self) -> None:
+        """Nothing was spent."""
+
     def tell_of_end(self, left_s: float) -> None:
         """Keep."""
         self.told_of_end.append(left_s)

@@ -1,6 +1,6 @@
 """What a bearer may spend of the model."""
 
-from gateway.guard.budgets import PURSES_MAX, Budget, Low, Purse, Purses, Spent
+from gateway.guard.budgets import PURSES_MAX, Budget, Low, Purse, Purses, Spent, Sum
 from gateway.guard.claims import ANYONE, Claims
 
 
@@ -63,3 +63,21 @@ def test_what_was_spent_in_another_process_counts() -> None:
     assert (budget.spent("tokens"), budget.spent("frames"), budget.left("tokens")) == (80, 5, 20)
     budget.has_spent(40, 0)
     assert budget.left("tokens") == 20
+
+
+def test_what_is_owed_is_settled_once() -> None:
+    """What is spent while the others are being told is told to them next time."""
+    purses = Purses()
+    purse = purses.of(claims(), 0.0)
+    assert purses.owing() == []
+    budget = Budget(100, None, purse)
+    budget.spend_tokens(30)
+    ((token_id, owing, expires_at),) = purses.owing()
+    assert (token_id, owing, expires_at) == ("token", purse, 1000.0)
+    told = purse.owed
+    budget.spend_tokens(5)
+    purse.settle(told, Sum(tokens=50))  # others have spent 20
+    assert (budget.spent("tokens"), purse.owed) == (55, Sum(tokens=5))
+    purse.settle(purse.owed, Sum(tokens=55))
+    assert purses.owing() == []
+    assert budget.left("tokens") == 45

@@ -135,6 +135,15 @@ async def test_a_token_is_used_once(store: Store) -> None:
     assert await store.use_once("a", 60)
 
 
+async def test_what_is_spent_adds_up(store: Store) -> None:
+    """For each token by itself, and asking spends nothing."""
+    assert await store.spend("t", 0, 0, 60) == (0, 0)
+    assert await store.spend("t", 100, 1, 60) == (100, 1)
+    assert await store.spend("t", 20, 2, 60) == (120, 3)
+    assert await store.spend("other", 5, 0, 60) == (5, 0)
+    assert await store.spend("t", 0, 0, 60) == (120, 3)
+
+
 async def test_a_name_means_one_session(store: Store) -> None:
     """The last that it was given to."""
     assert await store.bound("a/camera") is None
@@ -161,13 +170,18 @@ async def test_time_ends_records_and_leases(kind: str, tmp_path: Path) -> None:
     mine = await store.own("a", "here")
     await store.save(mine, {"x": 1}, 20)
     assert await store.use_once("t", 10)
+    assert await store.spend("t", 5, 0, 10) == (5, 0)
+    await store.bind("n", "a", 10)
     now_s = 9.9
+    assert await store.bound("n") == "a"
     assert not await store.use_once("t", 10)
     assert await store.owner("a") == HERE
     now_s = 10.0
     assert await store.owner("a") is None
     assert await store.nodes() == []
     assert await store.use_once("t", 10)
+    assert await store.spend("t", 0, 0, 10) == (0, 0)
+    assert await store.bound("n") is None
     now_s = 19.9
     assert await store.load("a") == {"x": 1}
     now_s = 20.0
