@@ -218,7 +218,6 @@ def write(path: Path, report: Facts) -> None:
 
 if __name__ == "__main__":
     docs, readme = map(Path, sys.argv[1:3])
-    for path in docs.glob("network*.json"):
-        path.with_suffix(".md").write_text(render(read(path)), encoding="utf-8")
-    document = insert(readme.read_text(encoding="utf-8"), read(docs / "network.json"))
-    readme.write_text(document, encoding="utf-8")
+    report = read(docs / "network.json")
+    (docs / "network.md").write_text(render(report), encoding="utf-8")
+    readme.write_text(insert(readme.read_text(encoding="utf-8"), report), encoding="utf-8")
