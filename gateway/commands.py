@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gateway import __version__, events
 from gateway.guard.bucket import TokenBucket
@@ -36,12 +36,23 @@ class ClientReady:
     after: int | None  # the `seq` of the last event it has seen, if it has seen any
 
 
+class Microphoned(Protocol):
+    """The person who is listened to."""
+
+    def microphone_is(self, state: Literal["on", "off", "taken"]) -> None:
+        """Off: the person is not to be heard; taken: the system has given the microphone to somebody else."""
+
+
 class Commanded(Protocol):
     """The session that is spoken to."""
 
     @property
     def is_ready(self) -> bool:
         """Whether the model has been there."""
+
+    @property
+    def speech(self) -> Microphoned:
+        """Whose microphone it is."""
 
     @property
     def transcript(self) -> dict[str, Any]:
@@ -97,6 +108,11 @@ class Commands:
         waiting, self._waiting = self._waiting, None
         return [] if waiting is None else [bot_ready(waiting)]
 
+    def forget_tracks(self) -> None:
+        """Another client, which has said nothing about its tracks."""
+        self.tracks_on = set(ALONE)
+        self._session.speech.microphone_is("on")
+
     def _do(self, kind: Any, message_id: Any, data: dict[str, Any], command: dict[str, Any]) -> list[events.Message]:
         match kind:
             case "client-ready":
@@ -149,12 +165,16 @@ class Commands:
         return _refusal(message_id, f"The gateway has no answer to client messages of type {str(asked)[:40]!r}.")
 
     def _signalling(self, message: Any) -> None:
-        """What Pipecat's clients say about their tracks; what else they may signal asks for nothing."""
+        """What clients say about their tracks, in the words of Pipecat's and of W3C's `MediaStreamTrack`: `enabled` by
+        the person, `muted` by the system. What else they may signal asks for nothing."""
         if not isinstance(message, dict) or message.get("type") != "trackStatus":
             return
         index = message.get("receiver_index")
         if isinstance(index, int) and 0 <= index < len(TRACKS):
-            (self.tracks_on.add if message.get("enabled") else self.tracks_on.discard)(TRACKS[index])
+            enabled = bool(message.get("enabled"))
+            (self.tracks_on.add if enabled else self.tracks_on.discard)(TRACKS[index])
+            if TRACKS[index] == "microphone":
+                self._session.speech.microphone_is("taken" if message.get("muted") else "on" if enabled else "off")
             self.on_tracks()
 
     def _refuse(self, why: str, words: str) -> list[events.Message]:

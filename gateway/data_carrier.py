@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from gateway import events
-from gateway.commands import ALONE, ClientReady, Commands
+from gateway.commands import ClientReady, Commands
 from gateway.dialect import Dialect
 from gateway.media.channel import Channel
 from gateway.media.peer import Picture
@@ -64,7 +64,7 @@ class DataCarrier:
         self._goes_on = same_client
         self._show = show
         if not same_client:
-            self._commands.tracks_on = set(ALONE)
+            self._commands.forget_tracks()
         self._tracks_changed()
 
     def opened(self, channel: Channel) -> None:

@@ -108,7 +108,7 @@ class Session:
         self._peer: Peer | None = None
         self._asked_to_move: Peer | None = None
         self._latency = Latency(self.events.publish)
-        self._speech = Speech(self._conversation, self._latency, self.events.publish)
+        self.speech = Speech(self._conversation, self._latency, self.events.publish)
         self._captions = Captions(self.events.publish, kept.turn)
         self._allowance = Allowance(
             settings,
@@ -176,8 +176,8 @@ class Session:
     def figures(self) -> dict[str, Any]:
         """What the gateway itself sees of the call, as JSON (docs/protocol.md)."""
         peer = self._peer.figures() if self._peer is not None else None
-        link = self._conversation.figures()
-        return {"state": self.state.value, "peer": peer, "voice": self._playout.figures(), "link": link}
+        of_model = {"voice": self._playout.figures(), "link": self._conversation.figures()}
+        return {"state": self.state.value, "microphone": self.speech.microphone, "peer": peer, **of_model}
 
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
@@ -217,7 +217,7 @@ class Session:
         await self.ready()
         if not self._peers.take(self._now_s):
             raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
-        legs = self._conversation, self._speech, self._allowance, self._frames, self._data
+        legs = self._conversation, self.speech, self._allowance, self._frames, self._data
         uplink = Uplink(*legs, publish=self.events.publish, on_state=self._peer_state)
         peer = Peer(self._settings, self._voice, uplink, self._media, self._frame_ids, direction)
         uplink.is_present = lambda: self._peer is peer
@@ -375,7 +375,7 @@ class Session:
             self.end(EndReason.MOVED)
 
     def _is_quiet(self) -> bool:
-        return self._playout.complete and not self._speech.going_on
+        return self._playout.complete and not self.speech.going_on
 
     def _is_busy(self) -> bool:
         return not self._is_quiet() or self._calls.running

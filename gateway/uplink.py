@@ -45,7 +45,7 @@ class Uplink:
 
     def peer_audio(self, pcm: bytes) -> None:
         """40 ms of sound, 16 kHz mono s16le."""
-        if self.is_present():
+        if self.is_present() and self._speech.passes(pcm, asyncio.get_running_loop().time()):
             self._conversation.send_audio(pcm)
 
     def peer_audio_paused(self) -> None:

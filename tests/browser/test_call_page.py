@@ -293,6 +293,40 @@ async def test_what_the_gateway_tells_is_shown(context: BrowserContext, programs
 
 
 @pytest.mark.pages
+async def test_the_gateway_knows_that_silence_is_wanted(context: BrowserContext, programs: tuple) -> None:
+    """Muted by the person; taken by the system, which is said in words until it is back; and after a new peer too. What
+    a phone call does to a track is the one thing here that is not real: its events are."""
+    page = await live(context, programs[0])
+    location = await page.evaluate("() => document.documentElement.dataset.call")
+
+    async def microphone_is(status: str) -> None:
+        ask = "async ([path, status]) => (await (await fetch(path)).json()).microphone === status"
+        await page.wait_for_function(ask, arg=[f"{location}/stats", status], timeout=PATIENCE_MS)
+
+    async def system(event: str) -> None:
+        track = "window.devices.find(({ kind }) => kind === 'audio')"
+        await page.evaluate(f"() => {{ {track}.dispatchEvent(new Event('{event}')) }}")
+
+    await microphone_is("on")
+    await page.get_by_role("button", name="Mute").tap()
+    await microphone_is("off")
+    await system("mute")
+    notice = page.locator("#notices p[data-code=microphone]")
+    await expect(notice).to_contain_text("in use by a phone call or another app", timeout=PATIENCE_MS)
+    await microphone_is("taken")
+    await page.evaluate("() => window.dispatchEvent(new Event('online'))")
+    await state(page, "reconnecting")
+    await state(page, "live")
+    await microphone_is("taken")
+    await system("unmute")
+    await expect(notice).to_contain_text("Your microphone is back.")
+    await microphone_is("off")
+    await page.get_by_role("button", name="Mute").tap()
+    await microphone_is("on")
+    await end(page)
+
+
+@pytest.mark.pages
 async def test_half_duplex_waits_while_the_model_speaks(context: BrowserContext, programs: tuple) -> None:
     """Chosen with its price in words; then the microphone waits for the voice that is really heard."""
     page = await live(context, programs[0])

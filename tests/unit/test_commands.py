@@ -17,10 +17,22 @@ PER_S = 20.0
 
 
 @dataclass
+class FakeSpeech:
+    """A person whose microphone is noted."""
+
+    microphone: list[str] = field(default_factory=list)
+
+    def microphone_is(self, state: str) -> None:
+        """Note."""
+        self.microphone.append(state)
+
+
+@dataclass
 class FakeSession:
     """A session that notes what it is told."""
 
     is_ready: bool = True
+    speech: FakeSpeech = field(default_factory=FakeSpeech)
     texts: list[str] = field(default_factory=list)
     results: list[tuple[str, Any]] = field(default_factory=list)
     ended: list[EndReason] = field(default_factory=list)
@@ -152,6 +164,17 @@ def test_tracks_go_on_and_off(commands: Commands) -> None:
     track("1", True)
     track(1, True)
     assert changes == [{"microphone"}, {"microphone", "screen"}, {"microphone", "screen", "camera"}]
+
+
+def test_a_microphone_is_on_off_or_taken(commands: Commands, session: FakeSession) -> None:
+    """By the person (`enabled`) or by the system (`muted`, which only some clients tell); another client's is on."""
+    for status in ({"enabled": False}, {"enabled": False, "muted": True}, {"enabled": True, "muted": False}, {}):
+        message = {"type": "trackStatus", "receiver_index": 0, **status}
+        assert commands.take(json.dumps({"type": "signalling", "message": message}), 0.0) == []
+    assert session.speech.microphone == ["off", "taken", "on", "off"]
+    commands.forget_tracks()
+    assert session.speech.microphone[4:] == ["on"]
+    assert "microphone" in commands.tracks_on
 
 
 def test_a_message_that_is_too_large_is_refused_in_words(commands: Commands, session: FakeSession) -> None:

@@ -62,7 +62,7 @@ async def test_what_the_present_peer_brings_goes_its_way(uplink: Uplink, seen: S
     """Sound to the conversation, levels to the detector, pictures to both who keep them and who send them."""
     bring(uplink)
     assert [name for name, _ in seen.calls] == [
-        *("send_audio", "paused", "level", "active", "waits", "send_frame", "picture_refused", "publish"),
+        *("passes", "send_audio", "paused", "level", "active", "waits", "send_frame", "picture_refused", "publish"),
         *("traffic", "opened", "on_state"),
     ]
     assert ("send_frame", (7, b"jpeg")) in seen.calls

@@ -375,6 +375,35 @@ test("a session that is gone ends the call, whoever notices first", async () => 
   assert.equal(byEvents.shown.lines.at(-1), gone);
 });
 
+/** What the gateway was told of the microphone, since it was looked at last. */
+function microphoneTold(WebSocket) {
+  const told = WebSocket.newest.sent.splice(0).filter(({ type }) => type === "signalling");
+  return told.map(({ message: { type, receiver_index: index, ...status } }) => {
+    assert.deepEqual([type, index], ["trackStatus", 0]);
+    return status;
+  });
+}
+
+test("the gateway is told that silence is wanted: by the person, by the system, and again to a new peer", async () => {
+  const { call, clock, devices, RTCPeerConnection, states, WebSocket } = await live();
+  WebSocket.newest.accept();
+  assert.deepEqual(microphoneTold(WebSocket), [{ enabled: true, muted: false }]);
+  call.setMuted(true);
+  devices.tracks[0].dispatchEvent(new Event("mute"));
+  await clock.advance(1_000);
+  const off = { enabled: false, muted: true };
+  assert.deepEqual(microphoneTold(WebSocket), [{ enabled: false, muted: false }, off]);
+  states("reconnecting", "", "moved");
+  await answered(clock);
+  RTCPeerConnection.newest.become("connected");
+  await settled();
+  assert.equal(RTCPeerConnection.made.length, 2);
+  assert.deepEqual(microphoneTold(WebSocket), [off]);
+  devices.tracks[0].dispatchEvent(new Event("unmute"));
+  call.setMuted(false);
+  assert.deepEqual(microphoneTold(WebSocket), [{ enabled: false, muted: false }, { enabled: true, muted: false }]);
+});
+
 test("mute silences the microphone and leaves it open", async () => {
   const { call, devices, shown } = await live();
   call.setMuted(true);
@@ -473,12 +502,13 @@ test("a microphone that cannot be opened while the page is hidden is opened when
 });
 
 test("a phone call that takes the microphone is told, and afterwards the voice is made audible again", async () => {
-  const { audio, clock, devices, RTCPeerConnection, shown } = await live();
+  const { audio, clock, devices, RTCPeerConnection, shown, told } = await live();
   RTCPeerConnection.newest.ontrack({ track: { kind: "audio" } });
   const plays = audio.plays;
   devices.tracks[0].dispatchEvent(new Event("mute"));
   await clock.advance(1_000);
   assert.match(shown.notices.at(-1), /in use by a phone call/);
+  assert.equal(told("microphone").at(-1).code, "taken");
   devices.tracks[0].dispatchEvent(new Event("unmute"));
   assert.match(shown.notices.at(-1), /microphone is back/);
   assert.equal(audio.plays, plays + 1);
@@ -692,7 +722,7 @@ test("what is typed goes to the gateway, also when the socket is not there yet",
   call.sendText("port 14?");
   assert.deepEqual(WebSocket.newest.sent, []);
   WebSocket.newest.accept();
-  const [sent] = WebSocket.newest.sent;
+  const sent = WebSocket.newest.sent.at(-1);
   assert.deepEqual([sent.label, sent.type, sent.data], ["rtvi-ai", "send-text", { content: "port 14?" }]);
 });
 

@@ -82,6 +82,7 @@ export function fakeWebSocket() {
 /** A track of a device. */
 export class FakeTrack extends EventTarget {
   enabled = true;
+  muted = false;
   isStopped = false;
 
   constructor(kind, settings = {}) {
@@ -116,6 +117,7 @@ export class FakeDevices extends EventTarget {
   asked = [];
   tracks = [];
   cameras = 2;
+  muted = false; // by the system
   facing = true; // whether cameras say which way they look
 
   async getUserMedia(constraints) {
@@ -126,6 +128,7 @@ export class FakeDevices extends EventTarget {
       if (name) throw Object.assign(new Error("refused"), { name });
     }
     const tracks = kinds.map((kind) => new FakeTrack(kind, this.#settings(kind, constraints[kind])));
+    for (const track of tracks) track.muted = this.muted;
     this.tracks.push(...tracks);
     return new FakeStream(tracks);
   }

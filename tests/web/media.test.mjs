@@ -172,6 +172,14 @@ test("a device that the system takes for a while is told, and when it is back; a
   assert.equal(clock.timers.size, 0);
 });
 
+test("a device that is opened while the system holds it is told as taken", async () => {
+  const { clock, devices, media, told } = used();
+  devices.muted = true;
+  await media.open(BOTH);
+  await clock.advance(800);
+  assert.deepEqual(told, ["microphone taken", "camera taken"]);
+});
+
 test("a device that opens after the stop is stopped at once", async () => {
   const { devices, media } = used();
   const opening = media.open(BOTH);

@@ -29,6 +29,7 @@ export class CallDevices {
   #picturesAllowed = true;
   #muted = false;
   #held = false;
+  #taken = false; // the microphone, by the system
   #micCode;
   #isChanging = false;
   #closed = false;
@@ -40,6 +41,7 @@ export class CallDevices {
    * @param {(event: object) => void} handlers.report `camera`, `muted`, `held` of `call-state.js`
    * @param {(track: MediaStreamTrack | undefined) => unknown} handlers.onVoiceTrack another microphone
    * @param {(track: MediaStreamTrack | undefined) => unknown} handlers.onPictureTrack another camera, or none
+   * @param {() => void} handlers.onMicrophone `microphoneStatus` is another one
    * @param {() => void} handlers.onGivenBack the system gave a device back
    */
   constructor(parts, handlers) {
@@ -68,6 +70,14 @@ export class CallDevices {
   /** The longer side of the camera's picture. */
   get longSidePx() {
     return this.#media.longSidePx;
+  }
+
+  /**
+   * What the gateway is to know of silence, in the words of `MediaStreamTrack`.
+   * @returns {{enabled: boolean, muted: boolean}} `enabled` by the person; `muted` when the system took it away
+   */
+  get microphoneStatus() {
+    return { enabled: !this.#muted, muted: this.#taken };
   }
 
   /** How loud `microphone` or `voice` is. */
@@ -132,6 +142,7 @@ export class CallDevices {
     this.#muted = muted;
     this.#handlers.report({ type: "muted", muted });
     this.#applyHeard();
+    this.#handlers.onMicrophone();
   }
 
   /** @param {boolean} on the microphone waits while the model speaks */
@@ -167,7 +178,8 @@ export class CallDevices {
    */
   feed(nowMs, modelSpeaks) {
     this.#hold(this.#halfDuplex.feed(nowMs, this.level("voice"), modelSpeaks));
-    const verdict = this.#micCheck.feed(nowMs, this.level("microphone"), this.#muted || this.#held);
+    const off = this.#taken ? "taken" : this.#muted || this.#held ? "muted" : undefined;
+    const verdict = this.#micCheck.feed(nowMs, this.level("microphone"), off);
     if (verdict.code !== this.#micCode) this.#handlers.tell("microphone", verdict);
     this.#micCode = verdict.code;
   }
@@ -215,6 +227,7 @@ export class CallDevices {
     }
     if (this.#closed) return;
     this.#micCheck.reset();
+    this.#isTaken(false);
     this.#sound.listen("microphone", this.microphone);
     this.#applyHeard();
     await this.#handlers.onVoiceTrack(this.microphone);
@@ -235,7 +248,14 @@ export class CallDevices {
 
   #silenced(device, silenced) {
     this.#notice(device, silenced ? TAKEN[device] : GIVEN_BACK[device], silenced ? "warning" : "info");
+    if (device === "microphone") this.#isTaken(silenced);
     if (!silenced) this.#handlers.onGivenBack();
+  }
+
+  #isTaken(taken) {
+    if (taken === this.#taken) return;
+    this.#taken = taken;
+    this.#handlers.onMicrophone();
   }
 
   #hold(held) {

@@ -21,6 +21,7 @@ const LOST = "your connection was lost; your conversation is kept.";
 const MOVES = "the call moves to another machine of the gateway; your conversation is kept.";
 const TICK_MS = 100; // half-duplex has to be faster than a word
 const TICKS_OF_STATS = 10;
+const MICROPHONE = 0; // of the tracks that `trackStatus` is about (docs/protocol.md)
 
 /** One call. Its events are described in docs/embed.md. */
 export class Call extends EventTarget {
@@ -74,6 +75,7 @@ export class Call extends EventTarget {
       report: (event) => this.#report(event),
       onVoiceTrack: (track) => this.#leg?.replaceVoice(track),
       onPictureTrack: (track) => this.#leg?.replacePicture(track),
+      onMicrophone: () => this.#tellMicrophone(),
       onGivenBack: () => this.#voice.refresh(),
     });
     this.#frames = new NewestFrame({
@@ -316,6 +318,7 @@ export class Call extends EventTarget {
     this.#reading = undefined;
     this.#quality.reset();
     this.#report({ type: "peer", connected: true });
+    this.#tellMicrophone();
   }
 
   #sessionIs(location, seenSeq) {
@@ -383,8 +386,18 @@ export class Call extends EventTarget {
     this.#say("llm-function-call-result", { function_name: name, tool_call_id: id, arguments: args, result }, id);
   }
 
+  /** That silence is wanted, or not: a new peer counts as heard until it says so. */
+  #tellMicrophone() {
+    const message = { type: "trackStatus", receiver_index: MICROPHONE, ...this.#devices.microphoneStatus };
+    this.#send({ type: "signalling", message });
+  }
+
   #say(type, data, id = `said-${(this.#said += 1)}`) {
-    if (!this.#over) this.#events?.send({ label: "rtvi-ai", type, id, data });
+    this.#send({ type, id, data });
+  }
+
+  #send(message) {
+    if (!this.#over) this.#events?.send({ label: "rtvi-ai", ...message });
   }
 
   #notice(code, text, level) {

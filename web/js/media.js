@@ -259,13 +259,15 @@ export class Media {
       this.#handlers.onEnded(device);
     });
     let told = false;
-    track.addEventListener("mute", () => {
+    const silenced = () => {
       const tell = () => {
         told = true;
         this.#handlers.onSilenced(device, true);
       };
       if (this[device] === track) this.#silencedTimers.set(track, this.#clock.setTimeout(tell, SILENCED_MS));
-    });
+    };
+    if (track.muted) silenced(); // opened in the middle of a phone call
+    track.addEventListener("mute", silenced);
     track.addEventListener("unmute", () => {
       this.#forget(track);
       if (told && this[device] === track) this.#handlers.onSilenced(device, false);

@@ -10,7 +10,8 @@ const NOTHING_AFTER_MS = 3_000; // an iPhone may deliver zeros for a second afte
 const REMEMBERED_MS = 4_000; // a pause between sentences
 
 /**
- * @typedef {"unknown" | "muted" | "nothing" | "waiting" | "faint" | "good" | "clipping"} MicCode
+ * @typedef {"muted" | "taken" | undefined} Off why nothing is to be heard: by the person (or held), or by the system
+ * @typedef {"unknown" | "muted" | "taken" | "nothing" | "waiting" | "faint" | "good" | "clipping"} MicCode
  * @typedef {{code: MicCode, words: string}} Verdict
  */
 
@@ -18,6 +19,7 @@ const REMEMBERED_MS = 4_000; // a pause between sentences
 const WORDS = {
   unknown: "The level cannot be shown yet: tap the page once.",
   muted: "You are muted.",
+  taken: "Your microphone is in use by a phone call or another app.",
   nothing: "Nothing comes from this microphone: look for a switch on it, or choose another one.",
   waiting: "Say something: the bar should move.",
   faint: "You are hard to hear: come closer or speak up.",
@@ -36,11 +38,11 @@ export class MicCheck {
   /**
    * @param {number} nowMs
    * @param {import("./sound.js").Level | undefined} level
-   * @param {boolean} muted by the person, or held
+   * @param {Off} off
    * @returns {Verdict}
    */
-  feed(nowMs, level, muted) {
-    const code = this.#judge(nowMs, level, muted);
+  feed(nowMs, level, off) {
+    const code = this.#judge(nowMs, level, off);
     return { code, words: WORDS[code] };
   }
 
@@ -51,10 +53,10 @@ export class MicCheck {
   }
 
   /** @returns {MicCode} */
-  #judge(nowMs, level, muted) {
-    if (muted) {
+  #judge(nowMs, level, off) {
+    if (off) {
       this.reset();
-      return "muted";
+      return off;
     }
     if (!level) return "unknown";
     this.#somethingMs ??= nowMs;
