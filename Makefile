@@ -37,8 +37,8 @@ lint: $(VENV)/.dev  ## Style
 types: $(VENV)/.dev  ## Types, strictly
 	$(BIN)/mypy
 
-types-js:  ## The types of the pages' modules, by a TypeScript that npx fetches
-	npx --yes --package typescript@5.9.3 tsc --project web/jsconfig.json
+types-js: $(VENV)/.dev  ## The types of the call page's modules, by TypeScript; also a part of `make web`
+	$(BIN)/pytest tests/web/test_types.py
 
 imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated tables
 	$(BIN)/pytest tests/unit/test_imports.py tests/unit/test_docs.py

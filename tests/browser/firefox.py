@@ -7,6 +7,7 @@ Fake devices are Firefox's own: a tone and a picture that changes its colour.
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import re
 from collections.abc import AsyncIterator
@@ -43,6 +44,17 @@ class Firefox:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._context = ""
         self.console: list[str] = []  # errors of the page and of its scripts
+
+    async def another_tab(self) -> Firefox:
+        """A second tab of the same person; errors of both are in one list."""
+        tab = copy.copy(self)
+        made = await self._send("browsingContext.create", type="tab")
+        tab._context = made["context"]
+        return tab
+
+    async def before_load(self, function: str) -> None:
+        """Run this before the scripts of every page."""
+        await self._send("script.addPreloadScript", functionDeclaration=function)
 
     async def open(self, url: str) -> None:
         """Load a page."""

@@ -1,7 +1,8 @@
 """The call page in Debian's Firefox, driven by WebDriver BiDi: what another engine than Chromium makes of it.
 
 Not here, because this way to Firefox has nothing for it: a device without network (BiDi of this ESR cannot emulate it;
-the page's own event stands in), touch, and the prompt for permission (a preference refuses in its place).
+the page's own event stands in), a second camera (the one there is is named twice), touch, and the prompt for permission
+(a preference refuses in its place).
 """
 
 from pathlib import Path
@@ -16,6 +17,14 @@ from tests.programs import gateway_and_simulator
 pytestmark = [pytest.mark.browser, pytest.mark.pages]
 
 PATIENCE_S = 60
+TWO_CAMERAS = """() => {
+  const list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+  navigator.mediaDevices.enumerateDevices = async () => {
+    const found = await list();
+    return [...found, ...found.filter(({ kind }) => kind === "videoinput")];
+  };
+}"""
+FRAME = "Number(/^Frame (\\d+)/.exec(document.querySelector('#last-frame-age').textContent)?.[1] ?? 0)"
 
 
 async def until(page: Firefox, condition: str) -> None:
@@ -45,11 +54,13 @@ async def fine(page: Firefox) -> None:
 
 
 async def test_a_call_in_firefox(tmp_path: Path) -> None:
-    """Look, call, captions, mute, camera, write, details, offline, reload, end; the same session all along."""
+    """Look, call, captions, mute, camera, flip, write, details, offline, reload, another tab, end; the same session all
+    along."""
     directory = tmp_path / "programs"
     directory.mkdir()
     with gateway_and_simulator(directory, directory / "recorded") as (gateway, _):
         async with firefox(tmp_path / "profile") as page:
+            await page.before_load(TWO_CAMERAS)
             await page.resize(*PHONE)
             await page.open(gateway.found)
             await until(page, "document.querySelector('#consent').textContent.includes('simulator')")
@@ -71,6 +82,9 @@ async def test_a_call_in_firefox(tmp_path: Path) -> None:
             await until(page, "document.querySelector('#self-words').textContent.includes('camera is off')")
             await page.click("#camera")
             await until(page, "document.querySelector('#self-words').hidden")
+            await page.click("#flip")
+            frame = int(await page.evaluate(f"() => {FRAME}"))
+            await until(page, f"{FRAME} > {frame} + 1")
             await page.click("#say-text")
             await page.type("which port is it?\ue007")
             written = "You wrote: which port is it?"
@@ -93,10 +107,21 @@ async def test_a_call_in_firefox(tmp_path: Path) -> None:
             assert await page.evaluate("() => document.documentElement.dataset.call") == location
             assert written in await text(page, "#captions")
             assert await page.evaluate("() => document.querySelector('#mute').ariaPressed") == "true"
-            await page.click("#end")
+
+            other = await page.another_tab()
+            await other.resize(*PHONE)
+            await other.open(gateway.found)
+            await until(other, "!document.querySelector('#elsewhere').hidden")
+            await other.click("#take")
+            await state(other, "live")
+            assert await other.evaluate("() => document.documentElement.dataset.call") == location
+            assert written in await text(other, "#captions")
             await state(page, "ended")
-            assert await text(page, "#state") == "Ended: You ended the call."
-            await fine(page)
+            assert await text(page, "#state") == "Ended: The call goes on in another tab."
+            await other.click("#end")
+            await state(other, "ended")
+            assert await text(other, "#state") == "Ended: You ended the call."
+            await fine(other)
             assert page.console == []
         assert gateway.stop() == 0
         assert "Traceback" not in gateway.log

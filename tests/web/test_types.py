@@ -1,0 +1,16 @@
+"""The types of the call page's modules, which an operator's own page is built upon."""
+
+import subprocess
+from pathlib import Path
+
+from tests.programs import npm_ci
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1] / "web/jsconfig.json"
+
+
+def test_the_types_of_the_modules_hold() -> None:
+    """As TypeScript reads their JSDoc."""
+    compiler = npm_ci(HERE) / ".bin/tsc"
+    run = subprocess.run([compiler, "--project", PROJECT], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
