@@ -125,6 +125,32 @@ async def test_a_wrong_turn_secret_fails(tmp_path: Path) -> None:
         assert "over TURN/UDP" in well.reason("connectivity")
 
 
+RELAY_WAYS = ("udp", "tcp", "tls")
+
+
+async def test_every_way_through_a_relay_is_tried(tmp_path: Path) -> None:
+    """Over UDP, TCP and TLS, each by a whole call of its own; a certificate that the browser does not know closes one
+    of them, and the others go on."""
+    with Coturn(host_addresses()[0], tmp_path) as turn:
+        servers = tuple(turn.server(way) for way in RELAY_WAYS)
+        options = {"budgets": budgets(tmp_path / "b.json")}
+        own = {**options, "chromium_arguments": ("--ignore-certificate-errors",)}  # this coturn's is its own
+        well = await qa(tmp_path, "ice", "connectivity", options=own, ice_servers=servers)
+        assert (well.verdict("ice"), well.verdict("connectivity")) == ("PASS", "PASS"), well.report["checks"]
+        ways = {way["way"]: way["pair"] for way in well.numbers("connectivity")["ways"]}
+        assert {f"over TURN/{way.upper()}" for way in RELAY_WAYS} < ways.keys()
+        assert [ways[f"over TURN/{way.upper()}"].split(" to ")[0] for way in RELAY_WAYS] == [
+            f"relay over {way}" for way in RELAY_WAYS
+        ]
+        ill = await qa(tmp_path, "ice", "connectivity", options=options, ice_servers=servers)
+        assert (ill.code, ill.verdict("ice"), ill.verdict("connectivity")) == (1, "FAIL", "FAIL")
+        assert "turns:" in ill.reason("ice")
+        assert "701: the server cannot be reached" in ill.reason("ice")
+        assert "No connection over TURN/TLS" in ill.reason("connectivity")
+        dead = [way["way"] for way in ill.numbers("connectivity")["ways"] if "connectMs" not in way]
+        assert dead == ["over TURN/TLS"]
+
+
 async def test_a_gateway_that_names_a_wrong_address_cannot_be_reached(tmp_path: Path) -> None:
     """As with a forgotten address of the machine before: the way is named, and what to look at."""
     elsewhere = {"udp_advertised": ("192.0.2.1",), "connect_timeout_s": 5.0}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import EXIT_WRONG, main
 from gateway.errors import ConfigError
 from gateway.qa.run import QaOptions, run_qa
 from gateway.settings import Settings
@@ -29,3 +30,9 @@ async def test_a_browser_that_ends_says_its_last_words(tmp_path: Path) -> None:
     program.chmod(0o755)
     with pytest.raises(ConfigError, match="does not start: no such library: libfoo"):
         await run_qa(QaOptions(chromium=program), Settings())
+
+
+def test_a_run_that_cannot_begin_is_told_from_one_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a program: another exit code, a sentence, and no report."""
+    assert main(["qa", "--chromium", "/nowhere/chromium"]) == EXIT_WRONG
+    assert capsys.readouterr().err == "gateway: --chromium /nowhere/chromium is not a program that can be run.\n"
