@@ -37,7 +37,7 @@ lint: $(VENV)/.dev  ## Style
 types: $(VENV)/.dev  ## Types, strictly
 	$(BIN)/mypy
 
-types-js: $(VENV)/.dev  ## The types of the call page's modules, by TypeScript; also a part of `make web`
+types-js: $(VENV)/.dev  ## The types of the pages' modules, by TypeScript; also a part of `make web`
 	$(BIN)/pytest tests/web/test_types.py
 
 imports: $(VENV)/.dev  ## The import rule of docs/design.md and the generated tables

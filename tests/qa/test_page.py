@@ -5,11 +5,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.browser.callpage import accessible, laid_out
 from tests.browser.loopback import check_report
-from tests.qa.page import compare_with, loopback, report_of, unfold
+from tests.qa.page import RUN_TIMEOUT_MS, compare_with, loopback, report_of, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -57,3 +57,51 @@ async def test_the_page_after_a_run(tmp_path: Path) -> None:
             await page.emulate_media(color_scheme=scheme)
             assert await accessible(page) == []
         assert complaints == []
+
+
+async def test_budgets_are_edited_kept_saved_reset_and_loaded(tmp_path: Path) -> None:
+    """And a limit that was edited decides; a file that is none is refused in words, and changes nothing."""
+    async with loopback(tmp_path) as page:
+        await expect(page.locator("#gateway")).to_contain_text("Gateway")
+        await page.get_by_label("Length").select_option("short")
+        await page.evaluate("() => document.querySelectorAll('[id^=choose-]').forEach((one) => (one.checked = false))")
+        await page.get_by_label("Choose Camera").check()
+        await page.locator("details.panel > summary").click()
+        limit = page.get_by_label("camera.fps fail")
+        usual = await limit.input_value()
+        await limit.fill("1000")
+        await limit.blur()
+        await page.get_by_role("button", name="Run chosen").click()
+        camera = page.locator("#check-camera")
+        await expect(camera).to_have_attribute("data-verdict", "FAIL", timeout=RUN_TIMEOUT_MS)
+        await expect(camera.locator(".reason")).to_contain_text("(budget: at least 1000 fps)")
+
+        saved = await downloaded(page, "Save", tmp_path)
+        assert json.loads(saved.read_text(encoding="utf-8"))["budgets"]["camera.fps"]["fail"] == 1000
+        await page.reload()
+        await page.locator("details.panel > summary").click()
+        await expect(limit).to_have_value("1000")
+        await page.get_by_role("button", name="Reset").click()
+        await expect(limit).to_have_value(usual)
+        await page.get_by_label("Load").set_input_files(saved)
+        await expect(limit).to_have_value("1000")
+        saved.write_text("[]", encoding="utf-8")
+        await page.get_by_label("Load").set_input_files(saved)
+        await expect(page.locator("#notice")).to_contain_text("These budgets cannot be used")
+        await expect(limit).to_have_value("1000")
+
+
+async def test_a_run_can_be_stopped(tmp_path: Path) -> None:
+    """What ran keeps its verdict, the rest is skipped and says why; then there can be another run."""
+    async with loopback(tmp_path, "?run=environment,soak,limits&length=long") as page:
+        await expect(page.locator("#check-soak")).to_have_attribute("data-verdict", "RUNNING", timeout=RUN_TIMEOUT_MS)
+        await page.get_by_role("button", name="Stop").click()
+        report = await report_of(page)
+        check_report(report)
+        verdicts = {check["id"]: (check["verdict"], check["reason"]) for check in report["checks"]}
+        assert verdicts.pop("environment")[0] in ("PASS", "WARN")
+        assert verdicts == {
+            "soak": ("SKIP", "The run was stopped during it."),
+            "limits": ("SKIP", "The run was stopped before it."),
+        }
+        await expect(page.get_by_role("button", name="Run all")).to_be_enabled()

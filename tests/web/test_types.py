@@ -1,4 +1,4 @@
-"""The types of the call page's modules, which an operator's own page is built upon."""
+"""The types of the modules of both pages; an operator's own page is built upon some of them."""
 
 import subprocess
 from pathlib import Path

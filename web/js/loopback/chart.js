@@ -73,6 +73,7 @@ function through({ slope, intercept }, xs, ys, x, y) {
   return mark("line", { ...ends, class: "trend" });
 }
 
+/** @returns {[number, number]} */
 function extent(values) {
   return [Math.min(...values), Math.max(...values)];
 }

@@ -19,7 +19,7 @@ const JUMP_S = 0.02; // between neighbours: more than a jitter buffer's small st
 /**
  * A tone that rises, with soft ends.
  * @param {number} rateHz
- * @returns {Float32Array}
+ * @returns {Float32Array<ArrayBuffer>}
  */
 export function chirp(rateHz) {
   const size = Math.round(CHIRP_S * rateHz);

@@ -66,7 +66,8 @@ export class Line {
       functions: {},
     });
     this.#call.prefer({ camera: tapped.camera !== undefined });
-    const on = (type, listener) => this.#call.addEventListener(type, ({ detail }) => listener(detail));
+    const on = (type, listener) =>
+      this.#call.addEventListener(type, (/** @type {CustomEvent} */ { detail }) => listener(detail));
     on("state", ({ state }) => this.#is(state));
     on("session", ({ location }) => (this.location = location));
     on("voice", ({ track }) => this.ear.listen(track));
@@ -209,6 +210,7 @@ export class Line {
     for (const look of this.#waiting) look();
   }
 
+  /** @param {string} path @param {RequestInit} [options] */
   async #request(path, options = { cache: "no-store" }) {
     const allowed = this.#token ? { Authorization: `Bearer ${this.#token}` } : {};
     const headers = { ...allowed, ...options.headers };
@@ -234,6 +236,7 @@ export function browserSample(report) {
   const transport = of("transport");
   const pair = report.get(transport.selectedCandidatePairId) ?? {};
   const [voice, sent, pictures] = [of("inbound-rtp", "audio"), of("outbound-rtp", "audio"), of("outbound-rtp", "video")];
+  const { memory } = /** @type {any} */ (performance); // Chromium's
   const ms = (seconds) => (seconds === undefined ? undefined : Math.round(seconds * 10_000) / 10);
   return {
     at_ms: Math.round(performance.now()),
@@ -252,6 +255,6 @@ export function browserSample(report) {
     sent_audio_bytes: sent.bytesSent,
     sent_frames: pictures.framesSent,
     sent_video_bytes: pictures.bytesSent,
-    heap_mb: performance.memory ? Math.round(performance.memory.usedJSHeapSize / 1e5) / 10 : undefined,
+    heap_mb: memory ? Math.round(memory.usedJSHeapSize / 1e5) / 10 : undefined,
   };
 }

@@ -17,6 +17,8 @@ const DEFAULT_RATE_HZ = 48_000; // of a file in which there is nothing
 const BUDGETS_KEY = "loopback-budgets";
 const MODE_WORDS = { simulator: "The built-in simulator", live: "The gateway's own model" };
 
+/** What a program that opened this page reads: `__report`, `__exports`, `__compare` (docs/qa.md). */
+const told = /** @type {any} */ (window);
 const page = new Page();
 const { elements } = page;
 const studio = new Studio();
@@ -130,7 +132,7 @@ async function runChosen() {
   } catch (problem) {
     page.notice(problem.message);
     page.outcome("The run could not begin.");
-    window.__report = { problem: problem.message };
+    told.__report = { problem: problem.message };
   } finally {
     await studio.close();
     stopping = undefined;
@@ -157,16 +159,16 @@ function finish(reports, bench, settings, created, durationS) {
   const counted = `${PASS} passed, ${WARN} warned, ${FAIL} failed, ${SKIP} skipped`;
   page.outcome(`${made.verdict}: ${counted}, in ${Math.round(durationS)} s.`, made.verdict);
   if (earlier) page.compared(compare(made, earlier));
-  window.__compare = (text) => compare(made, parseReport(text));
-  window.__exports = { junit: junit(made), markdown: markdown(made), csv: csv(made.ttfab) };
-  window.__report = made;
+  told.__compare = (text) => compare(made, parseReport(text));
+  told.__exports = { junit: junit(made), markdown: markdown(made), csv: csv(made.ttfab) };
+  told.__report = made;
 }
 
 function busy(isBusy) {
   for (const name of ["run", "runChosen", "mode", "network", "length", "seed"]) elements[name].disabled = isBusy;
   elements.network.disabled ||= !config?.test_modes;
   elements.stop.disabled = !isBusy;
-  for (const button of elements.exports.querySelectorAll("button")) button.disabled = isBusy || !window.__report?.checks;
+  for (const button of elements.exports.querySelectorAll("button")) button.disabled = isBusy || !told.__report?.checks;
 }
 
 // Budgets
@@ -194,12 +196,12 @@ function budgetsFile() {
 
 // What the person presses
 
-const stamp = () => window.__report.created.replaceAll(/[:.]/g, "-");
+const stamp = () => told.__report.created.replaceAll(/[:.]/g, "-");
 const EXPORTS = {
-  exportJson: () => page.download(`loopback-${stamp()}.json`, [JSON.stringify(window.__report, null, 2)], "application/json"),
-  exportJunit: () => page.download(`loopback-${stamp()}.xml`, [window.__exports.junit], "application/xml"),
-  exportMarkdown: () => page.download(`loopback-${stamp()}.md`, [window.__exports.markdown], "text/markdown"),
-  exportCsv: () => page.download(`loopback-ttfab-${stamp()}.csv`, [window.__exports.csv], "text/csv"),
+  exportJson: () => page.download(`loopback-${stamp()}.json`, [JSON.stringify(told.__report, null, 2)], "application/json"),
+  exportJunit: () => page.download(`loopback-${stamp()}.xml`, [told.__exports.junit], "application/xml"),
+  exportMarkdown: () => page.download(`loopback-${stamp()}.md`, [told.__exports.markdown], "text/markdown"),
+  exportCsv: () => page.download(`loopback-ttfab-${stamp()}.csv`, [told.__exports.csv], "text/csv"),
   exportWav: () => page.download(`loopback-sound-${stamp()}.wav`, [soundFile()], "audio/wav"),
   exportZip: async () => page.download(`loopback-frames-${stamp()}.zip`, [await pictureFiles()], "application/zip"),
 };
@@ -242,7 +244,7 @@ elements.compareLoad.addEventListener("change", async ({ target }) => {
   try {
     earlier = parseReport(await target.files[0].text());
     page.notice("");
-    if (window.__report?.checks) page.compared(compare(window.__report, earlier));
+    if (told.__report?.checks) page.compared(compare(told.__report, earlier));
   } catch (problem) {
     page.notice(`This report cannot be compared with: ${problem.message}`);
   }
@@ -251,5 +253,5 @@ window.addEventListener("pagehide", () => stopping?.abort(new Error("The page wa
 
 start().catch((problem) => {
   page.notice(problem.message);
-  window.__report = { problem: problem.message };
+  told.__report = { problem: problem.message };
 });

@@ -29,7 +29,7 @@ export class Page {
   #urls = [];
 
   constructor() {
-    /** @type {Record<string, HTMLElement>} by id */
+    /** @type {Record<string, any>} by id, each of the kind that the page makes it */
     this.elements = elementsOf(document);
   }
 
@@ -154,7 +154,7 @@ export class Page {
     const rows = Object.entries(budgets).map(([key, budget]) => {
       const field = (level) => {
         const given = budget[level] ?? "";
-        const input = element("input", { type: "number", step: "any", value: String(given), "aria-label": `${key} ${level}` });
+        const input = /** @type {HTMLInputElement} */ (element("input", { type: "number", step: "any", value: String(given), "aria-label": `${key} ${level}` }));
         input.addEventListener("change", () => onChange(key, level, input.value === "" ? null : Number(input.value)));
         return element("td", { "data-head": level === "warn" ? "Warn" : "Fail" }, input);
       };

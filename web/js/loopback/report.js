@@ -69,7 +69,10 @@ export function compare(now, before) {
   });
 }
 
-/** Whether a number moved so far that it matters: by more than a quarter of what its budget allows. */
+/**
+ * Whether a number moved so far that it matters: by more than a quarter of what its budget allows.
+ * @returns {"better" | "worse" | undefined}
+ */
 function movedBy({ was, is }, budget) {
   const limit = budget?.warn ?? budget?.fail;
   if (typeof limit !== "number" || Math.abs(is - was) <= Math.abs(limit) / 4) return undefined;

@@ -23,11 +23,15 @@ import { judge } from "./verdict.js";
  *
  * @typedef {{kind: "picture", picture: Blob, caption: string}} Picture
  *
+ * @typedef {object} Found
+ * @property {object} numbers
+ * @property {(Table | Chart | Picture)[]} details
+ *
  * @typedef {object} Check
  * @property {string} id
  * @property {string} title
  * @property {string} about what it does, in a sentence
- * @property {(bench: import("./bench.js").Bench) => Promise<{numbers: object, details: (Table | Chart | Picture)[]}>} run
+ * @property {(bench: import("./bench.js").Bench) => Promise<Found>} run
  *   throws a `Skip` where it makes no sense
  */
 
@@ -62,6 +66,7 @@ export async function run(checks, bench, budgets, view) {
   return reports;
 }
 
+/** @returns {Promise<{judgement: import("./verdict.js").Judgement, numbers?: object, details?: Found["details"]}>} */
 async function outcome(check, bench, budgets) {
   if (bench.signal.aborted) return { judgement: { verdict: "SKIP", reason: "The run was stopped before it." } };
   try {

@@ -22,7 +22,7 @@ export class Voice {
 
   /**
    * Say something.
-   * @param {Float32Array} samples at the rate of the studio
+   * @param {Float32Array<ArrayBuffer>} samples at the rate of the studio
    * @param {number} [atS] when, by the studio's clock; at once where it is past
    * @returns {{beginS: number, endS: number}}
    */

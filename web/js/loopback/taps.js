@@ -3,6 +3,11 @@
 // Invariant: the parts behave as the browser's own, but for what was asked for; while it is offline no request and no
 // socket of the call comes through.
 
+/**
+ * A connection that knows when it was opened, and when it connected (`performance.now()`).
+ * @typedef {RTCPeerConnection & {openedMs: number, connectedMs?: number}} TimedPeer
+ */
+
 /** The browser of one call under test. */
 export class Taps {
   #options;
@@ -10,7 +15,7 @@ export class Taps {
   #sockets = new Set();
   #offline = false;
 
-  /** @type {RTCPeerConnection[]} all that were opened, the newest last */
+  /** @type {TimedPeer[]} all that were opened, the newest last */
   peers = [];
 
   /**
@@ -26,6 +31,9 @@ export class Taps {
     const taps = this;
 
     this.RTCPeerConnection = class extends RTCPeerConnection {
+      /** @type {number | undefined} */
+      connectedMs;
+
       constructor(given) {
         super({ ...given, ...options.configuration });
         this.openedMs = performance.now();
@@ -37,16 +45,20 @@ export class Taps {
     };
 
     this.WebSocket = class extends WebSocket {
-      constructor(...given) {
-        if (taps.#offline) return new DeadSocket();
-        super(...given);
+      /** @param {string} url @param {string[]} protocols */
+      constructor(url, protocols) {
+        if (taps.#offline) return /** @type {any} */ (new DeadSocket());
+        super(url, protocols);
         taps.#sockets.add(this);
         this.addEventListener("close", () => taps.#sockets.delete(this));
       }
     };
   }
 
-  /** What the call is told of its surroundings. The page itself may be hidden and shown as ever. */
+  /**
+   * What the call is told of its surroundings. The page itself may be hidden and shown as ever.
+   * @returns {any} of `window` and `navigator` what a call uses
+   */
   get browser() {
     return { window: this.#window, document, navigator: { mediaDevices: this.#mediaDevices } };
   }
@@ -102,6 +114,8 @@ export class Taps {
 /** A WebSocket that never opens, as without a network. */
 class DeadSocket {
   readyState = WebSocket.CLOSED;
+  /** @type {((event: {code: number}) => void) | undefined} */
+  onclose;
 
   constructor() {
     setTimeout(() => this.onclose?.({ code: 1006 }), 0);

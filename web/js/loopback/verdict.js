@@ -16,6 +16,8 @@
  */
 
 const ORDER = ["SKIP", "PASS", "WARN", "FAIL"];
+/** @type {Verdict[]} */
+const BAD = ["FAIL", "WARN"];
 const TONE_HZ = 440; // of the gateway's test tone
 const TONE_WITHIN_HZ = 5;
 const CALL_LEAST_S = 60; // the checks of the usual length need calls of a minute
@@ -30,7 +32,7 @@ const DIRECTLY = "directly";
 export function judge(id, numbers, budgets) {
   const { findings = [], seen } = RULES[id](numbers);
   const all = [...findings, ...beyondBudget(id, numbers, budgets)];
-  for (const verdict of ["FAIL", "WARN"]) {
+  for (const verdict of BAD) {
     const found = all.find(([level]) => level === verdict);
     if (found) return { verdict, reason: sentence(found[1]) };
   }

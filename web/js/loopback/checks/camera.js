@@ -6,6 +6,7 @@ import { isBlack, isFrozen, sketch } from "../pictures.js";
 import { opened } from "./devices.js";
 
 const LOOK_S = 0.25; // longer than any camera takes for its next picture
+/** @type {[number, number]} */
 const SMALL = [160, 120];
 
 /** @type {import("../runner.js").Check} */

@@ -86,12 +86,14 @@ export const drills = DRILLS.map((drill) => ({
   run: (bench) => run(drill, bench),
 }));
 
+/** @returns {Promise<import("../runner.js").Found>} */
 async function run(drill, bench) {
   bench.needTestModes();
   const { studio, settings } = bench;
   const voice = studio.voice();
   const line = await bench.line({ mode: "simulator", network: settings.network || "clean", microphone: voice.track });
   await answered(line, bench, MARK);
+  /** @type {Record<string, any>} */
   const numbers = {};
   let fromS;
   try {
@@ -112,7 +114,7 @@ async function run(drill, bench) {
   numbers.connections = line.connections;
   numbers.function_failed = line.messages.some(({ message: { type, data } }) => type === STOPPED && data.failed);
   numbers.kept = await isKept(line, links).catch(() => false);
-  return { numbers, details: [linksTable(links), { ...(await transcriptTable(line)) }] };
+  return { numbers, details: [linksTable(links), await transcriptTable(line)] };
 }
 
 /** Ask in writing and wait until the answer is over. */
@@ -136,11 +138,13 @@ async function isKept(line, links) {
   return said && links.slice(1).every(({ how }) => how !== "fresh");
 }
 
+/** @returns {import("../runner.js").Table} */
 function linksTable(links) {
   const rows = links.map(({ generation, how }) => [generation, how]);
   return { kind: "table", caption: "Links to the model", head: ["Number", "Opened"], rows };
 }
 
+/** @returns {Promise<import("../runner.js").Table>} */
 async function transcriptTable(line) {
   const { turns } = await line.transcript().catch(() => ({ turns: [] }));
   const rows = turns.map(({ user, model }) => [user, model]);

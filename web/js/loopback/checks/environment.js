@@ -3,6 +3,9 @@
 
 import { round } from "../numbers.js";
 
+/** @typedef {[has: () => boolean, words: string]} Want what a browser should have, and what it means that it has not */
+
+/** @type {Want[]} */
 const NEEDED = [
   [() => window.isSecureContext, "this page is not secure: open it over HTTPS or on localhost"],
   [() => Boolean(navigator.mediaDevices?.getUserMedia), "it gives no microphone and no camera to this page"],
@@ -12,9 +15,10 @@ const NEEDED = [
   [() => codecs("audio").includes("opus"), "it cannot receive Opus"],
   [() => codecs("video").some((name) => ["VP8", "H264"].includes(name)), "it can send neither VP8 nor H.264"],
 ];
+/** @type {Want[]} */
 const WISHED = [
   [() => document.visibilityState === "visible", "this page is in the background, where browsers slow pages down"],
-  [() => Boolean(navigator.wakeLock), "the screen may go dark in a long run: no wake lock"],
+  [() => "wakeLock" in navigator, "the screen may go dark in a long run: no wake lock"],
 ];
 
 /** @type {import("../runner.js").Check} */
@@ -25,13 +29,14 @@ export const environment = {
   async run() {
     const missing = NEEDED.filter(([has]) => !has()).map(([, words]) => words);
     const poor = WISHED.filter(([has]) => !has()).map(([, words]) => words);
+    const { connection } = /** @type {any} */ (navigator); // Chromium's
     const rows = [
       ["Browser", navigator.userAgent],
       ["Languages", navigator.languages.join(", ")],
       ["Audio codecs", codecs("audio").join(", ")],
       ["Video codecs", codecs("video").join(", ")],
       ["Processors", String(navigator.hardwareConcurrency ?? "not told")],
-      ["Network", navigator.connection?.effectiveType ?? "not told"],
+      ["Network", connection?.effectiveType ?? "not told"],
     ];
     return {
       numbers: { missing, poor, clock_skew_s: await clockSkewS() },

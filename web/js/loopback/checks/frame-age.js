@@ -54,6 +54,7 @@ async function looked({ id, picture }, { atMs }, bench) {
   return { id, width, height, picture, ageMs: timeMs === undefined ? undefined : ageMs(atMs, timeMs) };
 }
 
+/** @returns {import("../runner.js").Found} */
 function result(seen, told, lastedS) {
   const ages = seen.map((one) => one.ageMs).filter((ms) => ms !== undefined);
   const newest = seen.at(-1);
@@ -69,9 +70,7 @@ function result(seen, told, lastedS) {
       aspect_error_percent: aspect === undefined ? undefined : round(100 * Math.abs(aspect - 1), 1),
     },
     details: [
-      ...(newest
-        ? [{ kind: "picture", picture: newest.picture, caption: `Frame ${newest.id}, ${newest.width} by ${newest.height}` }]
-        : []),
+      ...pictureOf(newest),
       {
         kind: "chart",
         type: "line",
@@ -87,4 +86,11 @@ function result(seen, told, lastedS) {
       },
     ],
   };
+}
+
+/** @returns {import("../runner.js").Picture[]} */
+function pictureOf(newest) {
+  if (!newest) return [];
+  const { picture, id, width, height } = newest;
+  return [{ kind: "picture", picture, caption: `Frame ${id}, ${width} by ${height}` }];
 }

@@ -16,7 +16,7 @@ export const gatewayView = {
   about: "A call with this device's microphone and camera: what the gateway decoded, and the JPEG it made.",
   async run(bench) {
     const microphone = await opened("microphone");
-    const camera = await opened("camera").catch((problem) => bench.log(problem.message));
+    const camera = await opened("camera").catch((problem) => void bench.log(problem.message));
     const line = await bench.line({ mode: "echo", microphone, camera });
     const before = await line.view();
     let loudest = -127;
@@ -69,7 +69,9 @@ async function seenBy(line, bench) {
   return { ...frame, width, height, isBlack: isBlack(points) };
 }
 
+/** @returns {import("../runner.js").Found["details"]} */
 function detailsOf(after, seen) {
+  /** @returns {import("../runner.js").Table} */
   const table = (caption, values) => ({
     kind: "table",
     caption,
@@ -80,6 +82,7 @@ function detailsOf(after, seen) {
     ]),
   });
   const { audio, video, ...peer } = after.peer ?? {};
+  /** @type {import("../runner.js").Picture | undefined} */
   const picture = seen && {
     kind: "picture",
     picture: seen.picture,

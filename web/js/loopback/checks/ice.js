@@ -72,6 +72,7 @@ async function gathered(server, wanted) {
   return { candidates, error, gatherMs: sinceMs() };
 }
 
+/** @param {RTCIceCandidate & {relayProtocol?: string}} candidate @param {number} atMs since the beginning */
 function told({ type, protocol, relayProtocol }, atMs) {
   return { type, protocol, relayProtocol, atMs };
 }

@@ -40,6 +40,7 @@ export const soak = {
   },
 };
 
+/** @returns {import("../runner.js").Found} */
 function result(samples, durationS, losses) {
   const beganMs = samples[0]?.at_ms ?? 0;
   const points = (value) =>
@@ -50,9 +51,10 @@ function result(samples, durationS, losses) {
   const losing = points(({ gateway }) => gateway?.peer?.audio.loss_percent).map(([, percent]) => percent);
   const grown = Object.entries(GROWING).map(([name, value]) => {
     const found = points(value);
-    const line = durationS < GROWTH_LEAST_S ? undefined : fit(...[0, 1].map((index) => found.map((point) => point[index])));
+    const line = durationS < GROWTH_LEAST_S ? undefined : fit(found.map(([at]) => at), found.map(([, is]) => is));
     return [`${name}_per_min`, line && round(60 * Math.max(0, sureSlope(line)), 1)];
   });
+  /** @returns {import("../runner.js").Chart} */
   const chart = (caption, y, ...series) => ({
     kind: "chart",
     type: "line",

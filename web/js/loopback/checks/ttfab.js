@@ -8,6 +8,7 @@ import { fit, quantile, round, sureSlope } from "../numbers.js";
 import { DrawnCamera } from "../camera.js";
 
 const ANSWER_TIMEOUT_S = 15;
+/** @type {import("../camera.js").Scene[]} */
 const SCENES = ["none", "still", "moving"]; // 0, about 1 and about 3 frames a second
 const QUESTIONS_A_SCENE = 2;
 const FPS_WINDOW_MS = 5_000;
@@ -74,6 +75,7 @@ async function answerTo(question, voice, line, bench, scene) {
   return row;
 }
 
+/** @returns {import("../runner.js").Found} */
 function result(rows) {
   const answered = rows.filter(({ ttfab_ms: ms }) => ms !== undefined);
   const times = answered.map(({ ttfab_ms: ms }) => ms);
