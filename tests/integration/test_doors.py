@@ -57,7 +57,8 @@ async def test_bad_input_is_refused_in_words_and_the_gateway_goes_on(
 
 @pytest.mark.parametrize("offer", [path.read_bytes() for path in GOOD], ids=[path.stem for path in GOOD])
 async def test_offers_of_real_clients_get_an_answer_made_for_bad_networks(client: TestClient, offer: bytes) -> None:
-    """Opus only, with FEC, retransmission, RED where offered, and no DTX; video is bounded; no section is lost."""
+    """Opus only, with FEC, retransmission, RED where offered, and no DTX; video is bounded, and
+    comes upright: where its orientation is not taken as a header, phones turn the picture; no section is lost."""
     response = await client.post("/v1/sessions", data=offer, headers=SDP)
     answer = await response.text()
     assert response.status == 201, answer
@@ -73,6 +74,7 @@ async def test_offers_of_real_clients_get_an_answer_made_for_bad_networks(client
     assert f"a=rtcp-fb:{opus} nack\r\n" in audio
     assert "useinbandfec=1" in audio
     assert "usedtx" not in answer
+    assert "video-orientation" not in answer
     assert "a=sendrecv" in audio
     if "m=video" in answer:
         video = answer[answer.index("m=video") :]
