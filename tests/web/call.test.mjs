@@ -246,6 +246,21 @@ test("a peer that finds no other way is replaced with the same microphone in the
   assert.equal(shown.state.phase, "live");
 });
 
+test("a peer of which the gateway hears nothing finds another way, unless something comes from there", async () => {
+  const heard = await live();
+  heard.states("reconnecting", "Nothing arrives from your browser at the moment.");
+  await heard.clock.advance(250);
+  heard.RTCPeerConnection.newest.bytesReceived += 1;
+  await heard.clock.advance(1_000);
+  assert.equal(heard.gateway.asked("PATCH", LOCATION).length, 0);
+
+  const unheard = await live();
+  unheard.states("reconnecting", "Nothing arrives from your browser at the moment.");
+  await unheard.clock.advance(1_000);
+  await answered(unheard.clock);
+  assert.equal(unheard.gateway.asked("PATCH", LOCATION).length, 1);
+});
+
 test("a restart that the gateway refuses is followed by a new peer at once", async () => {
   const { clock, gateway, RTCPeerConnection } = await live();
   gateway.answers[`PATCH ${LOCATION}`] = () => problem(409, "It is gone.");

@@ -118,6 +118,11 @@ test("a peer in doubt is lost when nothing comes, and is left alone when somethi
   await dead.clock.advance(10_000);
   assert.deepEqual(dead.lost, [2_000]);
 
+  const unheard = await connected();
+  unheard.peer.doubt({ isUnheard: true });
+  await unheard.clock.advance(10_000);
+  assert.deepEqual(unheard.lost, [500]);
+
   const alive = await connected();
   alive.peer.doubt();
   await alive.clock.advance(200);

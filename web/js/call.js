@@ -379,6 +379,7 @@ export class Call extends EventTarget {
     this.#report({ type: "gateway", state: fact.state, reason: fact.reason });
     if (fact.state === "live") this.#leg?.settled();
     if (fact.code === "moved") this.#leg?.move();
+    else if (fact.state === "reconnecting") this.#leg?.doubt({ isUnheard: true });
   }
 
   async #called({ function_name: name, tool_call_id: id, args }) {

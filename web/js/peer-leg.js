@@ -82,9 +82,9 @@ export class PeerLeg {
     this.#isNew = false;
   }
 
-  /** The network may be gone. */
-  doubt() {
-    if (!this.#reattach) this.#peer?.doubt();
+  /** The network may be gone. @param {{isUnheard?: boolean}} [why] */
+  doubt(why) {
+    if (!this.#reattach) this.#peer?.doubt(why);
   }
 
   /** The microphone is another one. */

@@ -7,6 +7,7 @@ import { answerWith, bundleOf, fragment } from "./sdpfrag.js";
 import { Trickle } from "./trickle.js";
 
 const SILENT_MS = 2_000; // without a byte while disconnected: the gateway reports at least every 1.5 s
+const UNHEARD_MS = 500; // the same, once the gateway has said that it hears nothing
 const LOOK_MS = 250;
 const VIDEO_BPS = 300_000;
 /** @type {{priority: RTCPriorityType, networkPriority: RTCPriorityType}} */
@@ -157,11 +158,14 @@ export class Peer {
     this.#lose();
   }
 
-  /** The network may be gone: count as lost as soon as nothing has come for a while, whatever the browser says. */
-  doubt() {
+  /**
+   * The network may be gone: count as lost as soon as nothing has come for a while, whatever the browser says.
+   * @param {{isUnheard?: boolean}} [why] that the gateway, which is reached otherwise, hears nothing of this peer
+   */
+  doubt({ isUnheard = false } = {}) {
     if (!this.#isUp) return;
     this.#clock.clearTimeout(this.#timer);
-    this.#watch(undefined, 0, { onlyWhileDisconnected: false });
+    this.#watch(undefined, 0, { onlyWhileDisconnected: false, patienceMs: isUnheard ? UNHEARD_MS : SILENT_MS });
   }
 
   /** @returns {Promise<RTCStatsReport>} */
@@ -198,8 +202,8 @@ export class Peer {
     if (state === "failed") this.#lose();
   }
 
-  /** Lost once nothing has come for SILENT_MS; a gap that is shorter heals by itself. */
-  async #watch(before, silentMs, { onlyWhileDisconnected = true } = {}) {
+  /** Lost once nothing has come for so long; a gap that is shorter heals by itself. */
+  async #watch(before, silentMs, { onlyWhileDisconnected = true, patienceMs = SILENT_MS } = {}) {
     const bytes = await this.#received();
     const isDisconnected = this.#pc.connectionState === "disconnected";
     if (this.#isClosed || (onlyWhileDisconnected && !isDisconnected)) return;
@@ -207,8 +211,8 @@ export class Peer {
       if (before !== undefined && !isDisconnected) return; // it is alive
       silentMs = 0;
     }
-    if (silentMs >= SILENT_MS) return this.#lose();
-    const again = () => this.#watch(bytes, silentMs + LOOK_MS, { onlyWhileDisconnected });
+    if (silentMs >= patienceMs) return this.#lose();
+    const again = () => this.#watch(bytes, silentMs + LOOK_MS, { onlyWhileDisconnected, patienceMs });
     this.#timer = this.#clock.setTimeout(again, LOOK_MS);
   }
 
