@@ -121,12 +121,12 @@ class Registry:
         if fields is None:
             raise SessionNotFound(GONE)  # an id that somebody made up must leave nothing behind
         self._check_place()
+        await self._settle(Kept.from_fields(fields).claims)  # before it is ours: what fails then leaves it to the next
         ownership = await self._store.own(session_id, self.node_id, gone)
         fields = await self._store.load(session_id)
         if fields is None or (kept := Kept.from_fields(fields)).ended:
             await self._store.release(ownership)
             raise SessionNotFound(GONE)
-        await self._settle(kept.claims)
         if session_id not in self._sessions:
             metrics.SESSIONS_TAKEN_OVER.inc()
             self._start(ownership, kept)
@@ -221,7 +221,10 @@ class Registry:
             del self._unwritten[session_id]
 
     async def settle(self) -> None:
-        """Tell the other nodes what was spent here, and hear what was spent there; raises StoreUnavailable."""
+        """Tell the other nodes what was spent here, and hear what they have spent of the same; raises StoreUnavailable.
+
+        Where nothing was spent here since, nothing depends on what was spent there.
+        """
         for token_id, purse, expires_at in self._purses.owing():
             await self._settle_purse(token_id, purse, expires_at)
 
@@ -355,6 +358,7 @@ class Registry:
             moved = session.end_reason is EndReason.MOVED
             keep_s = self._settings.detach_grace_s if moved else self._settings.transcript_keep_s
             try:
+                await self._settle(session.claims)  # before another node counts what the record says as its own
                 await keeper.finish(session.tell, keep_s)
             except OwnershipLost:
                 logger.info("session %s was taken over by another node", session.label)

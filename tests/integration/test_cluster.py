@@ -304,6 +304,21 @@ async def test_a_client_of_pipecat_may_ask_any_node(open_node: OpenNode) -> None
         assert (wrong.status, (await wrong.json())["detail"]) == (400, "The body is not JSON.")
 
 
+async def test_what_was_spent_moves_with_its_call_and_is_counted_once(open_node: OpenNode) -> None:
+    """However late the node that let go of it tells the others."""
+    here, there = await open_node(), await open_node()
+    bearer = Claims("mine", "token", expires_at=time.time() + 600, token_budget=100)
+    first = await here.cluster._registry.create(bearer)
+    here.cluster.stop()  # its next beat comes after all
+    await asyncio.sleep(0)
+    first._budget.spend_tokens(60)
+    await here.cluster._registry.move(first.id)
+    await there.cluster._registry.take_over(first.id)
+    for node in (there, here):
+        await node.cluster._registry.settle()
+    assert await there.cluster._store.spend("token", 0, 0, 60) == (60, 0)
+
+
 def session_of(camera: Caller) -> str:
     """The id of the session behind the WHIP resource."""
     return camera.location.split("/")[3]
