@@ -25,7 +25,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from tests.programs import Program, require
+from tests.programs import Program, free_port, require
 from tests.roaming import Front, RoamingPhone
 
 NODES, PHONES, LEASE_S = 3, 6, 3.0
@@ -45,12 +45,6 @@ speaking when it happens. {date}, commit {commit}, 2 shared cores.
 | what happens | hit | kept | lost | again p50 / p95 / most | owners |
 | --- | --- | --- | --- | --- | --- |
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Wire:

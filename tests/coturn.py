@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.settings import IceServer
-from tests.programs import START_TIMEOUT_S, STOP_TIMEOUT_S, require
+from tests.programs import START_TIMEOUT_S, STOP_TIMEOUT_S, free_port, require
 
 ENTRYPOINT = Path(__file__).parents[1] / "turn/entrypoint.sh"
 SECRET = "of-this-test-only"
@@ -37,7 +37,7 @@ class Coturn:
         self.address = address
         self._under = under
         self._directory = directory
-        self._port, self._tls_port = _free_port(address), _free_port(address)
+        self._port, self._tls_port = free_port(address), free_port(address)
         self._environment = environment
 
     def __enter__(self) -> Coturn:
@@ -95,12 +95,6 @@ class Coturn:
     def log(self) -> str:
         """What coturn said."""
         return (self._directory / "turn.log").read_text(encoding="utf-8")
-
-
-def _free_port(address: str) -> int:
-    with socket.socket() as taken:
-        taken.bind((address, 0))
-        return int(taken.getsockname()[1])
 
 
 def wait_for(address: str, port: int) -> None:

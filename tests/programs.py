@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,12 @@ def require(program: str, install: str) -> str:
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A TCP port of this address on which nobody listens."""
+    with socket.create_server((address, 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def environment(**more: str) -> dict[str, str]:

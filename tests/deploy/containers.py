@@ -38,9 +38,10 @@ from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM, CORPUS, write_microphone
 from tests.browser.test_turn import PAIR, RELAY_ONLY
 from tests.deploy.podman import ROOT, ULIMITS, Run, make_bases
-from tests.deploy.prometheus import Prometheus, free_port
+from tests.deploy.prometheus import Prometheus
 from tests.deploy.test_monitoring import ALERTS, expressions
 from tests.measure.sound import read_wav
+from tests.programs import free_port
 
 PATIENCE_S = 60.0
 PATIENCE_MS = PATIENCE_S * 1000

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.programs import free_port
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 60
@@ -74,10 +75,3 @@ class Prometheus:
         """Of the first series; 0 where there is none."""
         found = self.ask("query", query=expression)["result"]
         return float(found[0]["value"][1]) if found else 0.0
-
-
-def free_port() -> int:
-    """One that nobody uses."""
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        return int(taken.getsockname()[1])

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from gateway.app import open_store
 from gateway.settings import Settings
 from gateway.store.store import StoreUnavailable
-from tests.programs import START_TIMEOUT_S, STOP_TIMEOUT_S, require
+from tests.programs import START_TIMEOUT_S, STOP_TIMEOUT_S, free_port, require
 
 ROOT = Path(__file__).parents[2]
 SERVICE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["redis"]
@@ -34,6 +34,7 @@ def command(directory: Path, port: int) -> list[str]:
         script.replace("$$", "$").replace("/etc/redis/", f"{directory}/").replace("/run/redis/", f"{directory}/run/")
     )
     (directory / "run").mkdir(exist_ok=True)
+    require("redis-server", "apt-get install redis-server")
     return [shell, option, script]
 
 
@@ -65,14 +66,6 @@ def ask(port: int, *words: str, password: str | None = PASSWORD) -> str:
         ["redis-cli", "-p", str(port), *words], env=environment, capture_output=True, text=True, timeout=STOP_TIMEOUT_S
     )
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    require("redis-server", "apt-get install redis-server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 async def test_the_gateway_gets_in_with_the_password_of_its_settings(tmp_path: Path) -> None:

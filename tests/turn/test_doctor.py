@@ -12,7 +12,7 @@ from gateway.findings import Finding
 from gateway.media.aiortc_internals import host_addresses
 from gateway.settings import Settings
 from tests.coturn import SECRET, Coturn
-from tests.programs import Program
+from tests.programs import Program, free_port
 
 pytestmark = pytest.mark.real
 
@@ -32,13 +32,6 @@ def environment(coturn: Coturn, port: int, **more: str) -> dict[str, str]:
         "GATEWAY_UDP_NETWORKS": "0.0.0.0/0",
         **more,
     }
-
-
-def free_port() -> int:
-    """Of TCP on loopback."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **variables: str) -> tuple[int, str]:
