@@ -42,10 +42,11 @@ async def test_readiness_has_reasons(open_client: Any) -> None:
     client = await open_client(max_sessions=1)
     ready = await client.get("/readyz")
     assert (ready.status, await ready.json()) == (200, {"ready": True, "reasons": {}, "warnings": {}})
-    async with Caller(client):
+    async with Caller(client) as caller:
         full = await client.get("/readyz")
         assert (full.status, list((await full.json())["reasons"])) == (503, ["full"])
         await measured("0.0")
+        assert await caller.end() == 204
     await condition_async(lambda: client.get("/readyz"), 200)
     await measured("1.0")
 
