@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import platform
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -58,10 +59,12 @@ IDLE_S = 75.0
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings, node_socket: str = "") -> AsyncIterator[web.Application]:
+async def open_gateway(
+    settings: Settings, node_socket: str = "", machine: str = platform.node()
+) -> AsyncIterator[web.Application]:
     """Everything but the listener: yields the aiohttp application, closes all that it started.
 
-    `node_socket` is the path at which other nodes of this machine will reach it. Raises ConfigError when the settings
+    `node_socket` is the path at which other nodes of this `machine` will reach it. Raises ConfigError when the settings
     must not start.
     """
     check_start(settings)
@@ -89,7 +92,7 @@ async def open_gateway(settings: Settings, node_socket: str = "") -> AsyncIterat
         tools = Tools([*declared_tools(settings, profile, outgoing), *await servers.open()], settings.tool_timeout_s)
         upstream = upstream_from(settings, simulator.url if simulator else None)
         registry = Registry(settings, upstream, media, store, tools, profile.name)
-        async with joined(settings, registry, store, node_socket) as (cluster, forward):
+        async with joined(settings, registry, store, machine, node_socket) as (cluster, forward):
             pulse.follow = LoadSampler(lambda: media.jpeg.wait_s, cluster.feel).note
             application = build_doors(settings, registry, tokens, cluster, forward, pulse, relays)
             application[CLUSTER] = cluster
@@ -139,11 +142,11 @@ def declared_tools(settings: Settings, profile: Profile, outgoing: Outgoing) -> 
 
 @asynccontextmanager
 async def joined(
-    settings: Settings, registry: Registry, store: Store, node_socket: str
+    settings: Settings, registry: Registry, store: Store, machine: str, node_socket: str
 ) -> AsyncIterator[tuple[Cluster, Forward]]:
     """This node among those that share its store, until the end; raises ConfigError when the store is not there."""
     try:
-        forward = Forward(await store.key())
+        forward = Forward(await store.key(), machine)
     except StoreUnavailable as error:
         raise ConfigError(f"{error} Check GATEWAY_STORE.") from None
     lease_s = math.inf if settings.store == "memory" else settings.lease_s  # nobody else would take it for dead
@@ -151,6 +154,7 @@ async def joined(
         registry,
         store,
         lease_s,
+        machine=machine,
         socket=node_socket,
         url=settings.node_url or "",
         ask_to_let_go=forward.ask_to_let_go,

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 
 from gateway.errors import NodeSilent, SessionNotFound
@@ -45,6 +44,7 @@ class Cluster:
         store: Store,
         lease_s: float,
         *,
+        machine: str = "",
         socket: str = "",
         url: str = "",
         ask_to_let_go: Callable[[Node, str], Awaitable[None]],
@@ -53,7 +53,7 @@ class Cluster:
         self._registry = registry
         self._store = store
         self._lease_s = lease_s
-        self._socket, self._url = socket, url
+        self._machine, self._socket, self._url = machine, socket, url
         self._ask_to_let_go = ask_to_let_go
         self._clock = clock  # stands still for nobody: a paused process finds out how long it was paused
         self._renewed_s = clock()
@@ -74,7 +74,7 @@ class Cluster:
     @property
     def node(self) -> Node:
         """What the others are told."""
-        return Node(self._registry.node_id, platform.node(), self._socket, self._url, self.sessions, self.draining)
+        return Node(self._registry.node_id, self._machine, self._socket, self._url, self.sessions, self.draining)
 
     def unready(self) -> dict[str, str]:
         """Why this node takes no new session at the moment, by code; empty while it does."""
@@ -152,10 +152,12 @@ class Cluster:
         logger.warning("node %s is dead: its session %s goes on here", node.id, session_id[:13])
         await self._move_here(session_id, node, is_dead=True)
 
-    async def successor(self) -> Node | None:
-        """Where the sessions of this node, which is draining, can go."""
+    async def successor(self, dead: Set[str] = frozenset()) -> Node | None:
+        """Where the sessions of this node, which is draining, can go; not to those whose death is known before the end
+        of their lease."""
         nodes = await self._store.nodes()
-        others = [node for node in nodes if node.id != self._registry.node_id and not node.draining]
+        out = {self._registry.node_id, *dead}
+        others = [node for node in nodes if node.id not in out and not node.draining]
         return min(others, key=lambda node: node.sessions, default=None)
 
     async def _has_successor(self) -> bool:
@@ -163,9 +165,9 @@ class Cluster:
             return await self.successor() is not None
         return False
 
-    async def lightest(self) -> Node | None:
-        """A node of this machine that should have the next session; None when this one should."""
-        siblings = [node for node in await self.siblings() if not node.draining]
+    async def lightest(self, dead: Set[str] = frozenset()) -> Node | None:
+        """A node of this machine, none of the dead, that should have the next session; None when this one should."""
+        siblings = [node for node in await self.siblings() if not node.draining and node.id not in dead]
         lightest = min(siblings, key=lambda node: node.sessions, default=None)
         if lightest is None or (lightest.sessions >= len(self._registry) and not self.draining):
             return None
@@ -178,6 +180,11 @@ class Cluster:
         mine = self.node
         nodes = await self._store.nodes()
         return [node for node in nodes if node.machine == mine.machine and node.socket and node.id != mine.id]
+
+    async def sibling_with(self, session_id: str) -> Node | None:
+        """The other worker of this machine that has the session; None when none has."""
+        owner = None if self._registry.has(session_id) else await self._store.owner(session_id)
+        return owner if owner in await self.siblings() else None
 
     # A session changes its node
 

@@ -11,7 +11,7 @@ import asyncio
 import errno
 import hmac
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Set
 
 import aiohttp
 from aiohttp import ClientTimeout, ClientWebSocketResponse, StreamReader, WSMsgType, web
@@ -43,10 +43,11 @@ NOT_HANDED_ON = OF_THE_CONNECTION | OF_NODES | OF_THE_HANDSHAKE
 
 
 class Forward:
-    """The way to the other nodes; `key` is the store's."""
+    """The way to the other nodes; `key` is the store's, `machine` this node's own."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, machine: str) -> None:
         self._key = key
+        self._machine = machine
         self._clients: dict[str, aiohttp.ClientSession] = {}
 
     def middleware(self, cluster: Cluster, registry: Registry) -> Middleware:
@@ -55,14 +56,12 @@ class Forward:
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
             session_id = None if request.method == "OPTIONS" else await session_id_of(request, registry)
-            node = await self._destination(request, session_id, cluster)
-            if node is None:
-                return await handler(request)
-            try:
-                return await self._hand_on(request, node)
-            except NodeDead:
-                if session_id is not None:
-                    await cluster.dead(node, session_id)
+            dead: set[str] = set()
+            while (node := await self._destination(request, session_id, cluster, dead)) is not None:
+                try:
+                    return await self._hand_on(request, node)
+                except NodeDead:
+                    dead.add(node.id)
             return await handler(request)
 
         return middleware
@@ -72,7 +71,12 @@ class Forward:
 
         async def let_go(request: web.Request) -> web.Response:
             self._check(request)
-            await registry.move(request.match_info["session"])
+            session_id = request.match_info["session"]
+            sibling = await cluster.sibling_with(session_id)  # the address of a machine leads to any of its workers
+            if sibling is None:
+                await registry.move(session_id)
+            else:
+                await self.ask_to_let_go(sibling, session_id)
             return web.Response(status=204)
 
         async def drain(request: web.Request) -> web.Response:
@@ -111,19 +115,27 @@ class Forward:
         told = request.headers.get(HOPS, "0")
         return int(told) if self.is_of_a_node(request) and told.isdigit() else 0
 
-    async def _destination(self, request: web.Request, session_id: str | None, cluster: Cluster) -> Node | None:
-        """The node that has to answer; None when it is this one."""
+    async def _destination(
+        self, request: web.Request, session_id: str | None, cluster: Cluster, dead: Set[str]
+    ) -> Node | None:
+        """The node that has to answer, none of those that turned out to be dead; None when it is this one."""
         hops = self._hops(request)
         comes_back = request.path.endswith("/peer") or request.path.startswith("/whip/")
         if session_id is None:
             if request.method != "POST" or not (request.path in STARTS or comes_back):
                 return None
-            if cluster.draining and (hops or await cluster.successor() is None):
+            if not cluster.draining:
+                return await cluster.lightest(dead) if hops == 0 else None
+            successor = await cluster.successor(dead) if hops == 0 else None
+            if successor is None:
                 raise TooManySessions("This server is going down and takes no new calls; please try again in a moment.")
-            return await cluster.lightest() if hops == 0 else None
+            return successor
         if cluster.draining and hops == 0 and request.method == "POST" and comes_back:
-            return await cluster.successor()  # it takes the session over from this node
+            return await cluster.successor(dead)  # it takes the session over from this node
         node = await cluster.place(session_id)
+        if node is not None and node.id in dead:
+            await cluster.dead(node, session_id)
+            return None
         if node is not None and hops >= HOPS_MAX:
             raise NodeSilent(MOVING)
         return node
@@ -198,12 +210,15 @@ class Forward:
         return headers_for_a_node(request.headers, self._key, self._hops(request) + 1, address_of(request))
 
     def _client(self, node: Node) -> tuple[aiohttp.ClientSession, str]:
-        """A client for the node, and the beginning of its addresses."""
-        where = node.socket or node.url
+        """A client for the node, and the beginning of its addresses; raises NodeSilent when there is no way to it."""
+        socket = node.socket if node.machine == self._machine else ""  # a path means nothing on another machine
+        if not (where := socket or node.url):
+            logger.warning("node %s has no GATEWAY_NODE_URL: no other machine can reach it", node.id)
+            raise NodeSilent("The server that has this call cannot be reached from here; please try again.")
         if where not in self._clients:
-            connector = aiohttp.UnixConnector(node.socket) if node.socket else aiohttp.TCPConnector()
+            connector = aiohttp.UnixConnector(socket) if socket else aiohttp.TCPConnector()
             self._clients[where] = aiohttp.ClientSession(connector=connector, auto_decompress=False)
-        return self._clients[where], "http://localhost" if node.socket else node.url.rstrip("/")
+        return self._clients[where], "http://localhost" if socket else node.url.rstrip("/")
 
 
 def headers_for_a_node(received: Mapping[str, str], key: str, hops: int, client: str) -> dict[str, str]:

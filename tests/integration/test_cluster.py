@@ -24,6 +24,7 @@ from gateway.store.store import OwnershipLost
 from tests.integration.caller import Caller
 from tests.integration.test_rtvi import RtviCaller
 from tests.integration.test_session import condition, until
+from tests.programs import free_port
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -74,22 +75,24 @@ OpenNode = Callable[..., Awaitable[Running]]
 
 @pytest.fixture
 async def open_node(simulator: Simulator) -> AsyncIterator[OpenNode]:
-    """`await open_node(**settings)`: a node on its own TCP port and Unix socket, sharing a SQLite store."""
+    """`await open_node(machine, **settings)`: a node on its own TCP port and Unix socket, sharing a SQLite store."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
         numbers = itertools.count()
 
-        async def open_one(**overrides: object) -> Running:
+        async def open_one(machine: str = "", **overrides: object) -> Running:
+            port = free_port()
             values = {
+                "node_url": f"http://127.0.0.1:{port}",
                 "upstream": "simulator",
                 "upstream_url": simulator.url,
                 "store": f"sqlite:{directory / 'store.db'}",
                 **overrides,
             }
             path = directory / f"{next(numbers)}.sock"
-            application = await stack.enter_async_context(open_gateway(Settings(**values), str(path)))
-            client = TestClient(TestServer(application))
+            application = await stack.enter_async_context(open_gateway(Settings(**values), str(path), machine))
+            client = TestClient(TestServer(application, port=port))
             await client.start_server()
             stack.push_async_callback(client.close)
             site = web.UnixSite(client.server.runner, str(path))
@@ -116,6 +119,31 @@ async def test_any_node_answers_for_every_session(open_node: OpenNode) -> None:
             assert await closing(socket) == 1000
         assert len(here.cluster._registry) == 0
     assert (await there.client.get(caller.location + "/transcript")).status == 200
+
+
+async def test_a_worker_of_another_machine_is_reached_through_any_of_its_siblings(open_node: OpenNode) -> None:
+    """The path of its socket means nothing there; a call that it lets go of moves between the machines."""
+    far = await open_node("far")
+    near = await open_node("near")
+    owner = await open_node("near", node_url=near.cluster.node.url)
+    async with Caller(owner.client, silent=True) as caller:
+        assert [len(node.cluster._registry) for node in (far, near, owner)] == [0, 0, 1]
+        assert (await far.client.get(caller.location + "/transcript")).status == 200
+        assert len(owner.cluster._registry) == 1
+        owner.cluster.start_draining()
+        await owner.cluster.announce()
+        async with Caller(far.client, join=caller.location, silent=True):
+            assert [len(node.cluster._registry) for node in (far, near, owner)] == [1, 0, 0]
+            assert (await far.client.delete(caller.location)).status == 204
+
+
+async def test_a_machine_that_has_no_address_is_not_taken_for_dead(open_node: OpenNode) -> None:
+    """Its calls are its own, and who asks elsewhere for one of them is told to try again."""
+    far, near = await open_node("far"), await open_node("near", node_url=None)
+    async with Caller(near.client) as caller:
+        refused = await far.client.get(caller.location + "/transcript")
+        assert refused.status == 503
+        assert (len(far.cluster._registry), len(near.cluster._registry)) == (0, 1)
 
 
 async def test_an_id_that_nobody_made_leaves_nothing(open_node: OpenNode) -> None:
