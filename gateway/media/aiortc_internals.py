@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from aioice import Candidate, ConnectionClosed, stun
 from aioice.candidate import candidate_foundation, candidate_priority
@@ -68,6 +68,7 @@ SCTP_NAMES = (
 CHECK_RTO_S = 0.1  # aioice waits 500 ms before it repeats a connectivity check; browsers wait about 50 to 100
 CONSENT_S = 2.5  # as browsers do; each one also measures the round trip
 CONSENT_TIMEOUT_S = 2.0
+PROBES_MAX = 4  # at a time; one is what a NAT makes necessary
 HANDSHAKE_RTO_S = 0.12  # OpenSSL repeats a flight after 1 s; browsers after 50 ms
 HANDSHAKE_TRIES = 20
 DTLS_QUEUE_MAX = 64  # datagrams; a handshake has a dozen
@@ -121,17 +122,21 @@ class MuxedProtocol(StunProtocol):
         """The socket stays open: others use it."""
 
 
-def candidate_of(address: Address) -> Candidate:
-    """A host candidate."""
+# A datagram of media, where it came from, and the way back; whether it is the call's.
+OnStray = Callable[[bytes, Address, MuxedProtocol], bool]
+
+
+def candidate_of(address: Address, kind: Literal["host", "prflx"] = "host") -> Candidate:
+    """A candidate (RFC 8445 §5.1.1)."""
     host, port = address
     return Candidate(
-        foundation=candidate_foundation("host", "udp", host),
+        foundation=candidate_foundation(kind, "udp", host),
         component=1,
         transport="udp",
-        priority=candidate_priority(1, "host"),
+        priority=candidate_priority(1, kind),
         host=host,
         port=port,
-        type="host",
+        type=kind,
     )
 
 
@@ -140,15 +145,17 @@ class IceLeg:
 
     `join` gives the connection its ends of the sockets; `offered_too` are further addresses that lead to them, which
     browsers are told and we need not know of; `on_valid` is told an address whose check was authentic;
-    `on_datagram` gets what is neither STUN nor DTLS.
+    `on_datagram` gets what is neither STUN nor DTLS; `misses` says whether media from an unknown address looks like
+    what should have come.
     """
 
     def __init__(
         self,
         pc: RTCPeerConnection,
-        join: Callable[[Connection], list[MuxedProtocol]],
+        join: Callable[[Connection, OnStray], list[MuxedProtocol]],
         on_valid: Callable[[Address], None],
         on_datagram: Callable[[bytes], None],
+        misses: Callable[[bytes], bool],
         offered_too: Sequence[Address] = (),
     ) -> None:
         self._dtls: RTCDtlsTransport = pc.getTransceivers()[0].receiver.transport
@@ -158,10 +165,12 @@ class IceLeg:
         self._offered_too = offered_too
         self._on_valid = on_valid
         self._on_datagram = on_datagram
+        self._misses = misses
         self._flight: list[bytes] = []
         self._flight_timer: asyncio.TimerHandle | None = None
         self._flight_tries = 0
         self._closed = False
+        self._probes: dict[Address, asyncio.Task[None]] = {}
         self._second_s, self._in_second = 0.0, 0  # datagrams of DTLS in the present second
         self.rtt_s: float | None = None
         self._take_over()
@@ -241,7 +250,7 @@ class IceLeg:
                 self._on_datagram(data)
 
         async def get_component_candidates(component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
-            protocols = self._join(connection)
+            protocols = self._join(connection, self._stray)
             connection._protocols += protocols
             return [*(protocol.local_candidate for protocol in protocols), *map(candidate_of, self._offered_too)]
 
@@ -280,18 +289,40 @@ class IceLeg:
         loop = asyncio.get_running_loop()
         while not self._closed:  # aioice may begin with it after the connection was closed, and would never end it
             for pair in list(self._connection._nominated.values()):
-                request = self._connection.build_request(pair, nominate=False)
                 begun_s = loop.time()
-                key = (self._connection.remote_password or "").encode()
-                try:
-                    async with asyncio.timeout(CONSENT_TIMEOUT_S):
-                        await pair.protocol.request(request, pair.remote_addr, integrity_key=key)
-                except (stun.TransactionError, TimeoutError):
+                if await self._ask(pair) is None:
                     continue
                 measured_s = loop.time() - begun_s
                 # The least of what was seen lately: a lost and repeated request looks like a long way.
                 self.rtt_s = measured_s if self.rtt_s is None else min(measured_s, self.rtt_s + 0.25 * measured_s)
             await asyncio.sleep(CONSENT_S)
+
+    async def _ask(self, pair: CandidatePair) -> Address | None:
+        """A check; where its answer came from."""
+        request = self._connection.build_request(pair, nominate=False)
+        key = (self._connection.remote_password or "").encode()
+        with suppress(stun.TransactionError, TimeoutError):
+            async with asyncio.timeout(CONSENT_TIMEOUT_S):
+                address: Address = (await pair.protocol.request(request, pair.remote_addr, integrity_key=key))[1]
+                return address
+        return None
+
+    # A NAT may give the browser another address unasked, and its own next check is up to 2.5 s away. So it is asked
+    # whether it is there; its answer is as authentic as a check that it sends (RFC 8445 §7.3.1.4).
+
+    def _stray(self, data: bytes, address: Address, protocol: MuxedProtocol) -> bool:
+        if not self._misses(data):
+            return False
+        if address not in self._probes and len(self._probes) < PROBES_MAX and not self._closed:
+            self._probes[address] = asyncio.create_task(self._probe(address, protocol), name="probe of an address")
+            self._probes[address].add_done_callback(lambda _: self._probes.pop(address))
+        return True
+
+    async def _probe(self, address: Address, protocol: MuxedProtocol) -> None:
+        pair = CandidatePair(protocol, candidate_of(address, "prflx"))
+        if await self._ask(pair) == address:
+            self._on_valid(address)
+            self._connection._nominated[1] = pair
 
     # The handshake on a lossy network: our last flight is repeated until something comes back.
 
@@ -324,6 +355,8 @@ class IceLeg:
         """Stop what runs by itself."""
         self._closed = True
         self._flight_answered()
+        for probe in self._probes.values():
+            probe.cancel()
 
 
 class SctpGuard:

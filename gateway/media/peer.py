@@ -309,8 +309,11 @@ class Peer:
             if self._plane is not None:
                 self._plane.received(data)
 
+        def misses(data: bytes) -> bool:
+            return self._plane is not None and self._plane.misses(data)
+
         udp = self._worker.udp
-        leg = IceLeg(self._pc, udp.join, valid, received, udp.offered_too)
+        leg = IceLeg(self._pc, udp.join, valid, received, misses, udp.offered_too)
         return leg
 
     def _open_plane(self, leg: IceLeg, answer_sdp: str) -> None:

@@ -30,6 +30,7 @@ from gateway.media.voice_stream import RTP_HZ
 from gateway.telemetry import metrics
 
 VIDEO_HZ = 90_000  # RTP clock of all video (RFC 3551 §5)
+MISSED_S = 0.1  # five packets of speech
 REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
 FIRST_REPORT_S = 0.2  # a camera starts at a low rate until the first REMB
 LOSS_SMOOTHING = 0.3
@@ -128,6 +129,13 @@ class Plane:
         }
 
     # In
+
+    def misses(self, data: bytes) -> bool:
+        """Whether a datagram from an unknown address looks like one of the browser, which is silent where it was."""
+        if self.last_packet_s is None or self._loop.time() - self.last_packet_s < MISSED_S:
+            return False
+        receptions = (self._audio_reception, self._video_reception)
+        return any(one is not None and rtp.is_of(data, one.ssrc) for one in receptions)
 
     def received(self, data: bytes) -> None:
         """A datagram from the browser's address."""

@@ -62,6 +62,11 @@ def parse(data: bytes, level_extension: int | None = None) -> Packet | None:
     return packet
 
 
+def is_of(data: bytes, ssrc: int) -> bool:
+    """Whether a datagram looks like a packet of this source."""
+    return len(data) >= 12 and not 64 <= data[1] & 0x7F < 96 and HEADER.unpack_from(data)[4] == ssrc  # RFC 5761 §4
+
+
 def _read_level(packet: Packet, data: bytes, offset: int, end: int, profile: int, wanted: int) -> None:
     two_bytes = profile & 0xFFF0 == TWO_BYTE_EXTENSIONS
     if not two_bytes and profile != ONE_BYTE_EXTENSIONS:

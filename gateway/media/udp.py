@@ -22,7 +22,7 @@ from aioice.ice import Connection
 
 from gateway.errors import ConfigError
 from gateway.guard.bucket import TokenBucket
-from gateway.media.aiortc_internals import Address, MuxedProtocol, host_addresses
+from gateway.media.aiortc_internals import Address, MuxedProtocol, OnStray, host_addresses
 from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # a hundred calls in a loop that is late 
 ADDRESSES_MAX = 32  # of one call; a phone has a dozen candidates
 CHECKS_PER_S, CHECKS_BURST = 100, 300  # STUN of one call: twenty a second while a browser looks for a way
 RECORDS_PER_S, RECORDS_BURST = 500, 1000  # DTLS of one call: its handshake, and 5 Mbit/s of a data channel
-STRANGERS_PER_S, STRANGERS_BURST = 200, 200  # answers from new addresses: each is looked up among all calls
+STRANGERS_PER_S, STRANGERS_BURST = 200, 200  # answers and media from new addresses: each is looked up among all calls
 STUN_KINDS = range(4)  # RFC 7983 §7: the first byte
 DTLS_KINDS = range(20, 64)
 MEDIA_KINDS = frozenset((*DTLS_KINDS, *range(128, 192)))
@@ -120,9 +120,9 @@ class UdpPort:
                 told |= {one: addresses[min(index, len(addresses) - 1)] for index, one in enumerate(sockets)}
         return told
 
-    def join(self, connection: Connection) -> list[MuxedProtocol]:
-        """A new call; its ends of the sockets."""
-        call = self._by_ufrag[connection.local_username] = _Call()
+    def join(self, connection: Connection, on_stray: OnStray) -> list[MuxedProtocol]:
+        """A new call; its ends of the sockets. `on_stray` gets media from where nobody is known to be."""
+        call = self._by_ufrag[connection.local_username] = _Call(on_stray)
         for one, address in self._told.items():
             call.protocols[one] = MuxedProtocol(connection, one.transport, address)
         return list(call.protocols.values())
@@ -156,6 +156,7 @@ class UdpPort:
             call = self._by_address.get(address)
             protocol = call.protocols.get(at) if call is not None else None
             if call is None or protocol is None:
+                self._stray(data, address, at)
                 self._drop("stranger")
             elif data[0] in DTLS_KINDS and not call.records.take(_now_s()):
                 self._drop("rate")
@@ -185,6 +186,15 @@ class UdpPort:
         except (ValueError, IndexError, KeyError, struct.error, UnicodeDecodeError, AssertionError):
             self._drop("stun")
 
+    def _stray(self, data: bytes, address: Address, at: _Socket) -> None:
+        """Lost to its call, which may look where it came from: a NAT can give a browser another address unasked."""
+        if data[0] in DTLS_KINDS or not self._strangers.take(_now_s()):
+            return
+        for call in self._by_ufrag.values():
+            protocol = call.protocols.get(at)
+            if protocol is not None and call.on_stray(data, address, protocol):
+                return
+
     def _drop(self, why: str) -> None:
         self.dropped[why] += 1
         metrics.DATAGRAMS_DROPPED.labels(why).inc()
@@ -199,7 +209,8 @@ class UdpPort:
 
 
 class _Call:
-    def __init__(self) -> None:
+    def __init__(self, on_stray: OnStray) -> None:
+        self.on_stray = on_stray
         self.protocols: dict[_Socket, MuxedProtocol] = {}
         self.addresses: list[Address] = []
         self.checks = TokenBucket(CHECKS_PER_S, CHECKS_BURST)

@@ -5,7 +5,9 @@ import random
 import socket
 import struct
 
+import pytest
 from aiohttp.test_utils import TestClient
+from aioice import ice
 
 from gateway.impair import Conditions, Relay
 from gateway.simulator import Simulator
@@ -61,6 +63,24 @@ async def test_a_hundred_thousand_hostile_datagrams_do_nothing_to_a_call(
             float(line.split()[-1]) for line in metrics.splitlines() if line.startswith("gateway_udp_dropped_total{")
         )
         assert dropped > HOSTILE / 4, "the kernel may have dropped some, and the plane counts for itself"
+        assert await caller.end() == 204
+    relay.close()
+    assert len(simulator.connections) == 1
+
+
+async def test_a_new_address_of_the_caller_is_found_by_the_gateway(
+    client: TestClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that checks nothing any more, and so does not know that its NAT has moved it, is heard and hears."""
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 3600)
+    relay = Relay(Conditions())
+    async with Caller(client, relay=relay) as caller, caller.events() as events:
+        await condition(lambda: simulator.connections and len(simulator.connections[0].audio) > 32_000)
+        relay.change_address()
+        before, heard = len(simulator.connections[0].audio), caller.heard
+        await condition(lambda: len(simulator.connections[0].audio) > before + 3 * 32_000)
+        await events.send_json({"type": "send-text", "data": {"content": "one two"}})
+        await condition(lambda: caller.heard > heard)
         assert await caller.end() == 204
     relay.close()
     assert len(simulator.connections) == 1

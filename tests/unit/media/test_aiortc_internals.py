@@ -31,7 +31,7 @@ async def test_a_closed_connection_says_so_to_who_asks_later() -> None:
     still. It asks late where a peer is closed in the turn of its answer."""
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     pc.addTransceiver("audio")
-    leg = aiortc_internals.IceLeg(pc, lambda _: [], lambda _: None, lambda _: None)
+    leg = aiortc_internals.IceLeg(pc, lambda *_: [], lambda _: None, lambda _: None, lambda _: False)
     await leg._connection.close()
     assert isinstance(await leg._connection.get_event(), ConnectionClosed)
     await pc.close()
@@ -41,7 +41,7 @@ async def test_consent_that_begins_after_the_end_is_over_at_once() -> None:
     """aioice starts it where the last check succeeds in the turn of the closing, and then nothing would end it."""
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     pc.addTransceiver("audio")
-    leg = aiortc_internals.IceLeg(pc, lambda _: [], lambda _: None, lambda _: None)
+    leg = aiortc_internals.IceLeg(pc, lambda *_: [], lambda _: None, lambda _: None, lambda _: False)
     await pc.close()
     leg.close()
     async with asyncio.timeout(10):

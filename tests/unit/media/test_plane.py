@@ -292,3 +292,20 @@ def test_whatever_an_authentic_browser_sends_nothing_raises(hostile: list[tuple[
             await browser.passes(0.02)
 
     run_virtual(call())
+
+
+@virtually
+async def test_media_from_elsewhere_is_missed_only_when_none_comes_from_here() -> None:
+    """Also then, only that of a known source."""
+    browser = Browser()
+    stray = rtp.build(OPUS, 7, 7 * 960, MIC, b"\x78")
+    assert not browser.plane.misses(stray), "nobody has been heard yet"
+    browser.says(1, b"\x78")
+    assert not browser.plane.misses(stray)
+    await browser.passes(0.2)
+    assert browser.plane.misses(stray)
+    assert not browser.plane.misses(rtp.build(OPUS, 7, 7 * 960, CAMERA, b"\x78"))
+    assert not browser.plane.misses(stray[:11])
+    assert not browser.plane.misses(rtcp.receiver_report(MIC, []))
+    browser.says(2, b"\x78")
+    assert not browser.plane.misses(stray)

@@ -12,6 +12,7 @@ from aioice.ice import Connection
 
 from gateway.errors import ConfigError
 from gateway.media import udp
+from gateway.media.aiortc_internals import MuxedProtocol
 from gateway.media.udp import (
     ADDRESSES_MAX,
     DATAGRAM_MAX_BYTES,
@@ -25,6 +26,11 @@ from tests.clock import virtually
 
 HERE, STRANGER = ("192.0.2.1", 4000), ("192.0.2.66", 6666)
 MEDIA = b"\x80\x6f" + bytes(40)
+
+
+def nobodys(data: bytes, address: tuple[str, int], protocol: MuxedProtocol) -> bool:
+    """What a call says of media that is not its own."""
+    return False
 
 
 class Wire:
@@ -52,7 +58,12 @@ class Wire:
         self.connection.check_incoming = (  # type: ignore[method-assign]
             lambda message, address, protocol: self.checks.append(message)
         )
-        (self.protocol,) = self.port.join(self.connection)
+        self.strays: list[tuple[bytes, tuple[str, int]]] = []
+        (self.protocol,) = self.port.join(self.connection, self._stray)
+
+    def _stray(self, data: bytes, address: tuple[str, int], protocol: MuxedProtocol) -> bool:
+        self.strays.append((data, address))
+        return False
 
     def arrives(self, data: bytes, address: tuple[str, int] = HERE) -> None:
         """A datagram from there."""
@@ -137,6 +148,20 @@ async def test_malformed_checks_raise_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 
 @virtually
+async def test_a_call_is_shown_media_from_unknown_addresses() -> None:
+    """It may be its own, after a NAT gave the browser another address; nothing else is shown, and not without end."""
+    wire = Wire()
+    wire.port.valid(wire.connection.local_username, HERE)
+    wire.arrives(MEDIA)
+    wire.arrives(b"\x16" + bytes(40), STRANGER)
+    assert wire.strays == []
+    for _ in range(udp.STRANGERS_BURST + 500):
+        wire.arrives(MEDIA, STRANGER)
+    assert wire.strays == [(MEDIA, STRANGER)] * udp.STRANGERS_BURST
+    assert wire.got == [MEDIA]
+
+
+@virtually
 async def test_a_flood_of_checks_and_records_is_turned_away() -> None:
     """What no browser sends so often is dropped before it is read: of one call, and of strangers in all."""
     wire = Wire()
@@ -182,7 +207,7 @@ async def test_an_address_may_pass_from_one_call_to_another() -> None:
     second = Connection(ice_controlling=False)
     got: list[bytes] = []
     second.data_received = lambda data, component: got.append(data)  # type: ignore[method-assign]
-    first.port.join(second)
+    first.port.join(second, first._stray)
     first.port.valid(first.connection.local_username, HERE)
     first.port.valid(second.local_username, HERE)
     first.port.leave(first.connection.local_username)
@@ -209,7 +234,7 @@ async def test_the_advertised_address_is_told_instead_of_our_own() -> None:
     """With its own port where it has one, as behind a port forwarding."""
     port = UdpPort()
     await port.open(0, ["127.0.0.1"], advertised=["198.51.100.7", "198.51.100.8:50000"])
-    (protocol,) = port.join(Connection(ice_controlling=False))
+    (protocol,) = port.join(Connection(ice_controlling=False), nobodys)
     candidate = protocol.local_candidate
     assert (candidate.host, candidate.port, candidate.type) == ("198.51.100.7", port.port, "host")
     port.close()
@@ -222,7 +247,7 @@ async def test_further_advertised_addresses_are_told_as_well() -> None:
     await port.open(0, ["127.0.0.1"], advertised=["198.51.100.7", "10.0.0.5", "198.51.100.8:50000"])
     assert port.offered == [("198.51.100.7", port.port), ("10.0.0.5", port.port), ("198.51.100.8", 50000)]
     assert port.offered_too == port.offered[1:]
-    assert len(port.join(Connection(ice_controlling=False))) == 1
+    assert len(port.join(Connection(ice_controlling=False), nobodys)) == 1
     port.close()
     await asyncio.sleep(0)
 
@@ -232,7 +257,8 @@ async def test_addresses_are_told_family_by_family() -> None:
     port = UdpPort()
     await port.open(0, ["127.0.0.1", "::1"], advertised=["2001:db8::7", "198.51.100.7"])
     told = {
-        one.transport.get_extra_info("sockname")[0]: one.local_candidate.host for one in port.join(Connection(False))
+        one.transport.get_extra_info("sockname")[0]: one.local_candidate.host
+        for one in port.join(Connection(False), nobodys)
     }
     assert told == {"127.0.0.1": "198.51.100.7", "::1": "2001:db8::7"}
     port.close()
