@@ -98,6 +98,7 @@ class Cluster:
 
     directory: Path
     redis_port: int
+    model_url: str
     wires: list[Wire] = field(default_factory=list)
     nodes: list[Program] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
@@ -115,6 +116,24 @@ class Cluster:
             time.sleep(0.02)
         raise RuntimeError("redis-server does not start")
 
+    async def start_node(self) -> None:
+        """One more node."""
+        wire, port = Wire(self.redis_port), free_port()
+        node = Program(
+            ["serve", "--port", str(port)],
+            r"Open (http://\S+)",
+            self.directory / f"node{len(self.nodes)}.log",
+            GATEWAY_UPSTREAM="simulator",
+            GATEWAY_UPSTREAM_URL=self.model_url,
+            GATEWAY_STORE=await wire.start(),
+            GATEWAY_NODE_URL=f"http://127.0.0.1:{port}",
+            GATEWAY_LEASE_S=str(LEASE_S),
+        )
+        await asyncio.to_thread(node.__enter__)
+        self.wires.append(wire)
+        self.nodes.append(node)
+        self.urls.append(f"http://127.0.0.1:{port}")
+
     async def sessions(self, url: str) -> int | None:
         """How many sessions a node has; None when it does not say."""
         try:
@@ -130,27 +149,12 @@ class Cluster:
 @asynccontextmanager
 async def running(directory: Path) -> AsyncIterator[Cluster]:
     """Redis, simulator and nodes."""
-    cluster = Cluster(directory, free_port())
-    cluster.start_redis()
     with Program(["simulate", "--port", "0"], r"=(ws://\S+)", directory / "simulator.log") as simulator:
+        cluster = Cluster(directory, free_port(), simulator.found)
+        cluster.start_redis()
         try:
-            for number in range(NODES):
-                wire = Wire(cluster.redis_port)
-                port = free_port()
-                node = Program(
-                    ["serve", "--port", str(port)],
-                    r"Open (http://\S+)",
-                    directory / f"node{number}.log",
-                    GATEWAY_UPSTREAM="simulator",
-                    GATEWAY_UPSTREAM_URL=simulator.found,
-                    GATEWAY_STORE=await wire.start(),
-                    GATEWAY_NODE_URL=f"http://127.0.0.1:{port}",
-                    GATEWAY_LEASE_S=str(LEASE_S),
-                )
-                await asyncio.to_thread(node.__enter__)
-                cluster.wires.append(wire)
-                cluster.nodes.append(node)
-                cluster.urls.append(f"http://127.0.0.1:{port}")
+            for _ in range(NODES):
+                await cluster.start_node()
             yield cluster
         finally:
             for node in cluster.nodes:
@@ -216,8 +220,9 @@ async def part(cluster: Cluster) -> None:
 
 
 async def drain(cluster: Cluster) -> None:
-    """Each node in turn is drained by SIGTERM; the last one stays."""
-    for node in cluster.nodes[:-1]:
+    """As an upgrade does: another node is started for each, which is drained by SIGTERM then."""
+    for node in list(cluster.nodes):
+        await cluster.start_node()
         await asyncio.to_thread(node.stop, signal.SIGTERM)
 
 
@@ -226,7 +231,7 @@ ROWS: dict[str, tuple[str, Fault]] = {
     "sleep": ("a node sleeps for three leases", sleep),
     "redis": ("Redis restarts", restart_redis),
     "part": ("a node is cut off from Redis for three leases", part),
-    "drain": ("every node but one is drained in turn", drain),
+    "drain": ("each node in turn is replaced by a new one and drained", drain),
 }
 
 
@@ -237,8 +242,10 @@ async def row(fault: Fault) -> Result:
         async with running(Path(name)) as cluster:
             front = Front(cluster.urls)
             phones = [RoamingPhone(front) for _ in range(PHONES)]
-            for phone in phones:
+            for number, phone in enumerate(phones):
+                front.urls = [cluster.urls[number % NODES]]  # each node has as many of the calls
                 await phone.__aenter__()
+            front.urls = cluster.urls  # of which there may be more in time
             watching = asyncio.create_task(watch(cluster, result))
             try:
                 await asyncio.gather(*(settled(phone) for phone in phones))
