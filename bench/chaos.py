@@ -39,6 +39,7 @@ speaking when it happens. {date}, commit {commit}, 2 shared cores.
 
 - *kept*: conversations that went on with what was said before.
 - *lost*: words said before the fault that the transcript does not have.
+- *hit*: calls that lost their node, of those that there were, each time that it happened.
 - *again*: seconds from the fault until the model's voice is heard again, of the calls that it hit.
 - *owners*: the most sessions that all reachable nodes had at any moment, beyond the number of calls.
 
@@ -173,6 +174,7 @@ async def running(directory: Path) -> AsyncIterator[Cluster]:
 class Result:
     """One row."""
 
+    of: int = 0
     hit: int = 0
     kept: int = 0
     lost_words: int = 0
@@ -184,7 +186,7 @@ class Result:
         again = (
             " / ".join(f"{value:.1f}" for value in np.percentile(self.again_s, [50, 95, 100])) if self.again_s else "–"
         )
-        hit, kept = f"{self.hit} of {PHONES}", f"{self.kept} of {PHONES}"
+        hit, kept = f"{self.hit} of {self.of}", f"{self.kept} of {PHONES}"
         return f"| {name} | {hit} | {kept} | {self.lost_words} | {again} | {self.owners} |"
 
 
@@ -219,24 +221,27 @@ async def part(cluster: Cluster) -> None:
     cluster.wires[0].cut = False
 
 
-async def drain(cluster: Cluster) -> None:
-    """As an upgrade does: another node is started for each, which is drained by SIGTERM then."""
-    for node in list(cluster.nodes):
+def replaced(number: int) -> Fault:
+    """As in an upgrade: another node is started, and this one is drained by SIGTERM."""
+
+    async def replace(cluster: Cluster) -> None:
         await cluster.start_node()
-        await asyncio.to_thread(node.stop, signal.SIGTERM)
+        await asyncio.to_thread(cluster.nodes[number].stop, signal.SIGTERM)
+
+    return replace
 
 
-ROWS: dict[str, tuple[str, Fault]] = {
-    "kill": ("`kill -9` of a node", kill),
-    "sleep": ("a node sleeps for three leases", sleep),
-    "redis": ("Redis restarts", restart_redis),
-    "part": ("a node is cut off from Redis for three leases", part),
-    "drain": ("each node in turn is replaced by a new one and drained", drain),
+ROWS: dict[str, tuple[str, list[Fault]]] = {
+    "kill": ("`kill -9` of a node", [kill]),
+    "sleep": ("a node sleeps for three leases", [sleep]),
+    "redis": ("Redis restarts", [restart_redis]),
+    "part": ("a node is cut off from Redis for three leases", [part]),
+    "drain": ("every node in turn is drained, and another started", [replaced(number) for number in range(NODES)]),
 }
 
 
-async def row(fault: Fault) -> Result:
-    """The programs, the phones, the fault, and what is left."""
+async def row(faults: list[Fault]) -> Result:
+    """The programs, the phones, what happens, and what is left."""
     result = Result()
     with tempfile.TemporaryDirectory() as name:
         async with running(Path(name)) as cluster:
@@ -248,24 +253,14 @@ async def row(fault: Fault) -> Result:
             front.urls = cluster.urls  # of which there may be more in time
             watching = asyncio.create_task(watch(cluster, result))
             try:
-                await asyncio.gather(*(settled(phone) for phone in phones))
-                peers = {phone: phone.peers for phone in phones}
-                at_s = time.monotonic()
-                listening = [asyncio.create_task(heard_again(phone, at_s)) for phone in phones]
-                await fault(cluster)
-                await asyncio.sleep(QUIET_S)
-                for phone, listener in zip(phones, listening, strict=True):
-                    if phone.peers == peers[phone]:
-                        listener.cancel()
-                again = await asyncio.gather(*listening, return_exceptions=True)
-                for phone, again_s in zip(phones, again, strict=True):
-                    if phone.peers > peers[phone]:
-                        result.hit += 1
-                        result.again_s.append(again_s if isinstance(again_s, float) else float("inf"))
+                await asyncio.gather(*(answered(phone) for phone in phones))
+                for fault in faults:
+                    await strike(fault, cluster, phones, result)
+                for phone in phones:
                     told = await phone.transcript()
                     said = " ".join(turn["user"] for turn in told["turns"]).split()
                     missing = [word for word in BEFORE.split() if word not in said]
-                    result.lost_words += len(missing) + max(0, WORDS.count("word") - said.count("word"))
+                    result.lost_words += len(missing) + max(0, len(faults) * WORDS.count("word") - said.count("word"))
                     result.kept += not missing
             finally:
                 watching.cancel()
@@ -274,12 +269,35 @@ async def row(fault: Fault) -> Result:
     return result
 
 
-async def settled(phone: RoamingPhone) -> None:
-    """Something was said and answered, and now the model speaks for long."""
+async def strike(fault: Fault, cluster: Cluster, phones: list[RoamingPhone], result: Result) -> None:
+    """It happens while the model speaks to all of them."""
+    await asyncio.gather(*(spoken_to(phone) for phone in phones))
+    peers = {phone: phone.peers for phone in phones}
+    at_s = time.monotonic()
+    listening = [asyncio.create_task(heard_again(phone, at_s)) for phone in phones]
+    await fault(cluster)
+    await asyncio.sleep(QUIET_S)
+    for phone, listener in zip(phones, listening, strict=True):
+        if phone.peers == peers[phone]:
+            listener.cancel()
+    again = await asyncio.gather(*listening, return_exceptions=True)
+    for phone, again_s in zip(phones, again, strict=True):
+        result.of += 1
+        if phone.peers > peers[phone]:
+            result.hit += 1
+            result.again_s.append(again_s if isinstance(again_s, float) else float("inf"))
+
+
+async def answered(phone: RoamingPhone) -> None:
+    """Something was said and answered."""
     await phone.say(BEFORE)
     async with asyncio.timeout(60):
         while not any(event.get("data", {}).get("type") == "turn" for event in phone.events):
             await asyncio.sleep(0.02)
+
+
+async def spoken_to(phone: RoamingPhone) -> None:
+    """The model speaks, for long."""
     before = phone.heard
     await phone.say(WORDS)
     async with asyncio.timeout(60):
@@ -318,8 +336,8 @@ def main() -> int:
     date = datetime.now(UTC).date().isoformat()
     lines = []
     for name in options.rows.split(","):
-        title, fault = ROWS[name]
-        lines.append(asyncio.run(row(fault)).line(title))
+        title, faults = ROWS[name]
+        lines.append(asyncio.run(row(faults)).line(title))
         print(lines[-1], flush=True)
     if options.report is not None:
         head = HEAD.format(nodes=NODES, lease=LEASE_S, phones=PHONES, date=date, commit=commit)
