@@ -190,43 +190,53 @@ class Result:
         return f"| {name} | {hit} | {kept} | {self.lost_words} | {again} | {self.owners} |"
 
 
-Fault = Callable[[Cluster], Awaitable[None]]
+Fault = Callable[[Cluster], Awaitable[float]]  # returns when it began
 
 
-async def kill(cluster: Cluster) -> None:
+async def kill(cluster: Cluster) -> float:
     """`kill -9` of a node that speaks."""
+    at_s = time.monotonic()
     await asyncio.to_thread(cluster.nodes[0].stop, signal.SIGKILL)
+    return at_s
 
 
-async def sleep(cluster: Cluster) -> None:
+async def sleep(cluster: Cluster) -> float:
     """A node is stopped beyond its lease, and wakes up."""
+    at_s = time.monotonic()
     cluster.nodes[0].send(signal.SIGSTOP)
     await asyncio.sleep(LEASE_S * 3)
     cluster.nodes[0].send(signal.SIGCONT)
+    return at_s
 
 
-async def restart_redis(cluster: Cluster) -> None:
+async def restart_redis(cluster: Cluster) -> float:
     """Redis ends and starts again."""
     assert cluster.redis is not None
+    at_s = time.monotonic()
     cluster.redis.terminate()
     await asyncio.to_thread(cluster.redis.wait)
     await asyncio.sleep(1.0)
     await asyncio.to_thread(cluster.start_redis)
+    return at_s
 
 
-async def part(cluster: Cluster) -> None:
+async def part(cluster: Cluster) -> float:
     """A node loses its way to Redis beyond its lease, and finds it again."""
+    at_s = time.monotonic()
     cluster.wires[0].part()
     await asyncio.sleep(LEASE_S * 3)
     cluster.wires[0].cut = False
+    return at_s
 
 
 def replaced(number: int) -> Fault:
     """As in an upgrade: another node is started, and this one is drained by SIGTERM."""
 
-    async def replace(cluster: Cluster) -> None:
+    async def replace(cluster: Cluster) -> float:
         await cluster.start_node()
+        at_s = time.monotonic()
         await asyncio.to_thread(cluster.nodes[number].stop, signal.SIGTERM)
+        return at_s
 
     return replace
 
@@ -273,9 +283,8 @@ async def strike(fault: Fault, cluster: Cluster, phones: list[RoamingPhone], res
     """It happens while the model speaks to all of them."""
     await asyncio.gather(*(spoken_to(phone) for phone in phones))
     peers = {phone: phone.peers for phone in phones}
-    at_s = time.monotonic()
-    listening = [asyncio.create_task(heard_again(phone, at_s)) for phone in phones]
-    await fault(cluster)
+    listening = [asyncio.create_task(heard_again(phone)) for phone in phones]
+    at_s = await fault(cluster)
     await asyncio.sleep(QUIET_S)
     for phone, listener in zip(phones, listening, strict=True):
         if phone.peers == peers[phone]:
@@ -285,7 +294,7 @@ async def strike(fault: Fault, cluster: Cluster, phones: list[RoamingPhone], res
         result.of += 1
         if phone.peers > peers[phone]:
             result.hit += 1
-            result.again_s.append(again_s if isinstance(again_s, float) else float("inf"))
+            result.again_s.append(again_s - at_s if isinstance(again_s, float) else float("inf"))
 
 
 async def answered(phone: RoamingPhone) -> None:
@@ -306,14 +315,13 @@ async def spoken_to(phone: RoamingPhone) -> None:
     await asyncio.sleep(1.0)  # what is older than this is written
 
 
-async def heard_again(phone: RoamingPhone, at_s: float) -> float | None:
-    """Seconds until the voice is heard over a new peer; None when the call kept its own."""
+async def heard_again(phone: RoamingPhone) -> float:
+    """When the voice is heard over a new peer."""
     before = phone.caller
-    while time.monotonic() - at_s < PATIENCE_S:
-        await asyncio.sleep(0.01)
-        if phone.caller is not before and phone.heard:
-            return time.monotonic() - at_s
-    return None
+    async with asyncio.timeout(PATIENCE_S):
+        while phone.caller is before or not phone.heard:
+            await asyncio.sleep(0.01)
+    return time.monotonic()
 
 
 async def watch(cluster: Cluster, result: Result) -> None:
