@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,7 +32,7 @@ async def loopback(directory: Path, query: str = "") -> AsyncIterator[Page]:
 async def report_of(page: Page) -> dict[str, object]:
     """The report, once the run is over."""
     await page.wait_for_function("() => window.__report", timeout=RUN_TIMEOUT_MS)
-    report: dict[str, object] = await page.evaluate("() => window.__report")
+    report: dict[str, object] = json.loads(await page.evaluate("() => JSON.stringify(window.__report)"))
     return report
 
 

@@ -151,12 +151,19 @@ async def test_every_way_through_a_relay_is_tried(tmp_path: Path) -> None:
         assert dead == ["over TURN/TLS"]
 
 
-async def test_a_gateway_that_names_a_wrong_address_cannot_be_reached(tmp_path: Path) -> None:
-    """As with a forgotten address of the machine before: the way is named, and what to look at."""
-    elsewhere = {"udp_advertised": ("192.0.2.1",), "connect_timeout_s": 5.0}
-    outcome = await broken(tmp_path, "connectivity", **elsewhere)
-    assert "no connection directly" in outcome.reason("connectivity").lower()
+async def test_a_browser_without_udp_cannot_reach_the_gateway_but_by_a_relay(tmp_path: Path) -> None:
+    """As where a company's policy forbids UDP: the way is named, and what to look at; a relay over TCP makes it a
+    warning."""
+    policies = ("--force-webrtc-ip-handling-policy", "--webrtc-ip-handling-policy")
+    without = {"chromium_arguments": tuple(f"{policy}=disable_non_proxied_udp" for policy in policies)}
+    outcome = await broken(tmp_path, "connectivity", options=without)
+    assert "No connection directly" in outcome.reason("connectivity")
     assert "GATEWAY_UDP_PORT" in outcome.reason("connectivity")
+    with Coturn(host_addresses()[0], tmp_path) as turn:
+        options = {**without, "budgets": budgets(tmp_path / "b.json")}
+        outcome = await qa(tmp_path, "connectivity", options=options, ice_servers=(turn.server("tcp"),))
+        assert outcome.verdict("connectivity") == "WARN", outcome.reason("connectivity")
+        assert "Only through a relay" in outcome.reason("connectivity")
 
 
 async def test_a_muted_microphone_fails(tmp_path: Path) -> None:

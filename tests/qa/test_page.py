@@ -93,15 +93,17 @@ async def test_budgets_are_edited_kept_saved_reset_and_loaded(tmp_path: Path) ->
 
 async def test_a_run_can_be_stopped(tmp_path: Path) -> None:
     """What ran keeps its verdict, the rest is skipped and says why; then there can be another run."""
-    async with loopback(tmp_path, "?run=environment,soak,limits&length=long") as page:
-        await expect(page.locator("#check-soak")).to_have_attribute("data-verdict", "RUNNING", timeout=RUN_TIMEOUT_MS)
+    async with loopback(tmp_path, "?run=environment,round_trip,soak&length=long") as page:
+        await expect(page.locator("#check-round_trip")).to_have_attribute(
+            "data-verdict", "RUNNING", timeout=RUN_TIMEOUT_MS
+        )
         await page.get_by_role("button", name="Stop").click()
         report = await report_of(page)
         check_report(report)
         verdicts = {check["id"]: (check["verdict"], check["reason"]) for check in report["checks"]}
         assert verdicts.pop("environment")[0] in ("PASS", "WARN")
         assert verdicts == {
-            "soak": ("SKIP", "The run was stopped during it."),
-            "limits": ("SKIP", "The run was stopped before it."),
+            "round_trip": ("SKIP", "The run was stopped during it."),
+            "soak": ("SKIP", "The run was stopped before it."),
         }
         await expect(page.get_by_role("button", name="Run all")).to_be_enabled()

@@ -100,6 +100,17 @@ test("a sender whose clock is fast shows as drift", () => {
   const told = summary(trips(heard(sentS, (_, atS) => 0.2 + atS * 200e-6), LOW_RATE_HZ, sentS));
   near(told.drift.slope * 1e6, 200, 10);
   assert.ok(told.drift.slopeError * 1e6 < 10);
+  near(told.sureDrift * 1e6, 190, 20);
+});
+
+test("a jitter buffer that finds its length is no clock, and a short run tells nothing of clocks", () => {
+  const sentS = schedule(40);
+  const settling = (_, atS) => 0.3 - 0.02 * Math.min(1, atS / 6);
+  const told = summary(trips(heard(sentS, settling), LOW_RATE_HZ, sentS));
+  assert.ok(told.drift.slope * 1e6 < -300);
+  near(told.sureDrift * 1e6, 0, 5);
+  const short = schedule(8);
+  assert.equal(summary(trips(heard(short, settling), LOW_RATE_HZ, short)).sureDrift, undefined);
 });
 
 test("a chirp that is lost, torn or jumps is a glitch, and no delay is made up for it", () => {

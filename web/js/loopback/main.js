@@ -219,6 +219,15 @@ async function pictureFiles() {
   return zip(await Promise.all(files));
 }
 
+/** Tell what is in a file that the person chooses; the same one can be chosen again after it was changed. */
+function onFile(input, take) {
+  input.addEventListener("change", async () => {
+    const text = await input.files[0]?.text();
+    input.value = "";
+    if (text !== undefined) take(text);
+  });
+}
+
 for (const [id, action] of Object.entries(EXPORTS)) elements[id].addEventListener("click", action);
 elements.run.addEventListener("click", () => {
   page.choose(checks.map(({ id }) => id));
@@ -233,16 +242,15 @@ elements.budgetsReset.addEventListener("click", () => {
   budgets = ownBudgets;
   showBudgets();
 });
-elements.budgetsLoad.addEventListener("change", async ({ target }) => {
-  if (!target.files[0] || !useBudgets(await target.files[0].text(), "These budgets cannot be used")) return;
+onFile(elements.budgetsLoad, (text) => {
+  if (!useBudgets(text, "These budgets cannot be used")) return;
   localStorage.setItem(BUDGETS_KEY, budgetsFile());
   showBudgets();
   page.notice("");
 });
-elements.compareLoad.addEventListener("change", async ({ target }) => {
-  if (!target.files[0]) return;
+onFile(elements.compareLoad, (text) => {
   try {
-    earlier = parseReport(await target.files[0].text());
+    earlier = parseReport(text);
     page.notice("");
     if (told.__report?.checks) page.compared(compare(told.__report, earlier));
   } catch (problem) {

@@ -126,10 +126,10 @@ export class Page {
       const moved = numbers
         .map((one) => `${one.name} ${one.was} → ${one.is}${one.change ? ` (${one.change})` : ""}`)
         .join(", ");
-      const words = { better: `Better: was ${was}.`, worse: `Worse: was ${was}.`, same: "", new: "Not in that run." }[change];
+      const words = { better: `Better: was ${was}.`, worse: `Worse: was ${was}.`, same: moved ? "" : "As in that run.", new: "Not in that run." }[change];
       card.compared.dataset.change = regressed ? "worse" : change;
       card.compared.textContent = [words, moved].filter(Boolean).join(" ");
-      card.compared.hidden = !card.compared.textContent;
+      card.compared.hidden = false;
     }
   }
 
@@ -204,7 +204,7 @@ function pair(name, value) {
 function table(caption, head, rows) {
   return element(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
     element(
       "table",
       {},

@@ -3,7 +3,7 @@
 // Invariant: sending and hearing are timed by one clock.
 
 import { chirp, schedule, summary, trips } from "../chirp.js";
-import { round, sureSlope } from "../numbers.js";
+import { round } from "../numbers.js";
 
 const LEAD_S = 2; // until the jitter buffers have found their length; they need something to play for that
 const LEADING = [0.2, 0.8, 1.4];
@@ -35,7 +35,7 @@ export const roundTrip = {
         heard: told.heard,
         delay_ms: delayMs(told.delayS),
         delay_p95_ms: delayMs(told.delayP95S),
-        drift_ppm: round(Math.abs(sureSlope(told.drift) ?? 0) * 1e6),
+        drift_ppm: told.sureDrift === undefined ? undefined : round(Math.abs(told.sureDrift) * 1e6),
         drift_measured_ppm: told.drift && round(told.drift.slope * 1e6),
         drift_error_ppm: told.drift && round(told.drift.slopeError * 1e6),
         glitch_percent: round((100 * told.glitches) / told.chirps, 1),
