@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.pages]
 
 PATIENCE_S = 60
 TWO_CAMERAS = """() => {
+  if (!navigator.mediaDevices) return;  // of the empty page
   const list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
   navigator.mediaDevices.enumerateDevices = async () => {
     const found = await list();

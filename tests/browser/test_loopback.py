@@ -63,7 +63,7 @@ async def test_a_muted_microphone_and_a_covered_camera_fail(tmp_path: Path) -> N
     assert outcome.code == 1
     assert (outcome.verdict("microphone"), outcome.verdict("camera")) == ("FAIL", "FAIL")
     assert "microphone is silent" in outcome.reason("microphone")
-    assert "Black is a share of pictures of 100 %" in outcome.reason("camera")
+    assert "Black pictures make up 100 %" in outcome.reason("camera")
     assert outcome.verdict("gateway_view") == "FAIL"
     assert "the gateway hears silence" in outcome.reason("gateway_view").lower()
     assert outcome.numbers("gateway_view")["frame_is_black"] is True
@@ -82,5 +82,5 @@ async def test_a_fifth_of_all_packets_lost_fails(tmp_path: Path, capsys: pytest.
     assert "worse    gateway_view.loss_percent: 0 → " in said
     assert outcome.code == 1
     assert outcome.verdict("gateway_view") == "FAIL"
-    assert "Lost on the way up is a share of" in outcome.reason("gateway_view")
+    assert "lost on the way up are" in outcome.reason("gateway_view")
     assert outcome.numbers("gateway_view")["audio_ms"] > 1000

@@ -270,7 +270,7 @@ async def test_a_call_that_loses_much_fails_its_soak(tmp_path: Path) -> None:
     """A quarter of the packets."""
     options = {"network": "loss_percent=25"}
     outcome = await broken(tmp_path, "soak", {"soak__loss_percent": 10}, options=options)
-    assert "Lost on the way up" in outcome.reason("soak")
+    assert "lost on the way up" in outcome.reason("soak")
 
 
 async def test_a_page_that_cannot_run_is_told_from_one_that_fails(tmp_path: Path) -> None:
