@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ LOOK_S = 0.5
 # How long a run may take, by its length: a run that hangs is a failure too, and continuous integration waits for it.
 TIMEOUTS_S = {"short": 600.0, "usual": 1200.0, "long": 3600.0}
 FAILED = 1
+OWN = {"host": "127.0.0.1", "port": 0, "auth": "open", "test_modes": True}
+# A browser that starts takes the processor from the gateway beside it for a moment, which is no load of calls.
+PATIENT = {"load_lag_ms": math.inf, "load_cpu": math.inf}
 MOVED = ("worse", "better")
 
 Json = dict[str, Any]
@@ -82,7 +86,7 @@ async def _gateway(url: str | None, settings: Settings) -> AsyncIterator[str]:
     if url is not None:
         yield url if url.endswith("/") else f"{url}/"
         return
-    own = settings.model_copy(update={"host": "127.0.0.1", "port": 0, "auth": "open", "test_modes": True})
+    own = settings.model_copy(update={**OWN, **PATIENT})
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop, hurry = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(serve(own, ready.set_result, stop, hurry))
