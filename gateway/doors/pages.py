@@ -32,8 +32,11 @@ HOST = re.compile(r"[a-z0-9.-]+(:\d+)?|\[[0-9a-f:.]+\](:\d+)?", re.ASCII | re.IG
 HEADERS = {
     "Cache-Control": "no-cache",  # always asked for again, and 304 when it has not changed
     "Vary": "Accept-Encoding",
-    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(), geolocation=()",
 }
+PERMISSIONS = "camera=(self), microphone=(self), display-capture=(), geolocation=()"
+DOCUMENT = ".html"
+# Of the other files, some seventy to a page: what they do is ruled by the page that loads them.
+PART = "default-src 'none'; frame-ancestors 'none'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,16 @@ async def page(request: web.Request) -> web.StreamResponse:
     """One file of the pages."""
     try:
         path = (WEB / (request.match_info.get("path") or "index")).resolve()
-        path = path if path.suffix else path.with_suffix(".html")
+        path = path if path.suffix else path.with_suffix(DOCUMENT)
         found = path.is_relative_to(WEB) and path.suffix in CONTENT_TYPES and path.is_file()
     except (ValueError, OSError):  # no name of a file: a zero byte in it, or too long
         found = False
     if not found:
         raise web.HTTPNotFound
     file = read(path, path.stat().st_mtime_ns)
-    headers = {**HEADERS, "Content-Security-Policy": policy(request.host), "ETag": f'"{file.etag}"'}
+    headers = {**HEADERS, "Content-Security-Policy": PART, "ETag": f'"{file.etag}"'}
+    if path.suffix == DOCUMENT:
+        headers |= {"Content-Security-Policy": policy(request.host), "Permissions-Policy": PERMISSIONS}
     if any(tag.value in (file.etag, "*") for tag in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     zipped = "gzip" in request.headers.get("Accept-Encoding", "")

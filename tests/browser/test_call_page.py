@@ -97,27 +97,35 @@ def connections(recorded: Path) -> int:
     return len(list(recorded.glob("*")))
 
 
-async def test_a_first_visit_is_small_stays_here_and_is_quiet(context: BrowserContext, programs: tuple) -> None:
-    """At most 100 KB come, all from the gateway, and the console stays empty; the consent names where pictures go."""
-    page = await context.new_page()
+async def first_visit(page: Page, address: str) -> None:
+    """At most 100 KB come, all from the gateway, and the console stays empty."""
     console = told(page)
-    session = await context.new_cdp_session(page)
+    session = await page.context.new_cdp_session(page)
     await session.send("Network.enable")
     sizes: list[int] = []
     hosts: set[str] = set()
     session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    await page.goto(programs[0].found)
+    await page.goto(address)
     await page.wait_for_load_state("networkidle")
     assert len(sizes) > 10
     assert sum(sizes) <= FIRST_LOAD_MAX_BYTES
-    assert hosts == {urlsplit(programs[0].found).netloc}
+    assert hosts == {urlsplit(address).netloc}
     assert console == []
+
+
+async def test_a_first_visit_is_small_stays_here_and_is_quiet(context: BrowserContext, programs: tuple) -> None:
+    """And the consent names where pictures go; the loopback page keeps to the same."""
+    page = await context.new_page()
+    await first_visit(page, programs[0].found)
     consent = page.locator("#consent")
     await expect(consent).to_contain_text("simulator")
     await expect(consent).to_contain_text("up to 3 a second, at most 512 pixels")
     assert await accessible(page) == []
     assert await laid_out(page) == []
+    loopback = await context.new_page()
+    await first_visit(loopback, f"{programs[0].found}loopback")
+    await expect(loopback.locator("#gateway")).to_contain_text("simulator")
 
 
 async def test_a_call_on_a_phone(context: BrowserContext, programs: tuple) -> None:
@@ -206,11 +214,11 @@ async def test_a_reload_and_another_tab_keep_the_conversation(context: BrowserCo
     gateway, recorded = programs
     before = connections(recorded)
     page = await live(context, gateway)
+    await page.get_by_role("button", name="Mute").tap()  # a question aloud would cut the answer off
     await write(page, "keep this")
     answer = "You wrote: keep this"
     await expect(page.locator("#captions")).to_contain_text(answer, timeout=PATIENCE_MS)
     call = await page.evaluate("() => document.documentElement.dataset.call")
-    await page.get_by_role("button", name="Mute").tap()
     await page.reload()
     await state(page, "live")
     assert await page.evaluate("() => document.documentElement.dataset.call") == call

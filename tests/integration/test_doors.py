@@ -143,7 +143,12 @@ async def test_the_pages_come_with_strict_headers(client: TestClient) -> None:
     response = await client.get("/")
     assert response.content_type == "text/html"
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
-    assert (await client.get("/js/main.js")).content_type == "text/javascript"
+    assert "camera=(self)" in response.headers["Permissions-Policy"]
+    same = await client.get("/", headers={"If-None-Match": response.headers["ETag"]})
+    assert (same.status, same.headers["Content-Security-Policy"]) == (304, response.headers["Content-Security-Policy"])
+    module = await client.get("/js/main.js")
+    assert module.content_type == "text/javascript"
+    assert "default-src 'none'" in module.headers["Content-Security-Policy"], "by itself it may do nothing"
 
 
 async def test_the_pages_are_sent_compressed_and_only_when_they_changed(client: TestClient) -> None:
@@ -157,7 +162,6 @@ async def test_the_pages_are_sent_compressed_and_only_when_they_changed(client: 
     tag = plain.headers["ETag"]
     same = await client.get("/style.css", headers={"If-None-Match": f'W/"other", {tag}'})
     assert (same.status, await same.read()) == (304, b"")
-    assert "default-src 'self'" in same.headers["Content-Security-Policy"]
     assert (await client.get("/style.css", headers={"If-None-Match": '"other"'})).status == 200
 
 
