@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway import events
-from gateway.media.video_uplink import Frame
+from gateway.media.pictures import Frame
 
 UNSENT_MAX = 4  # the outbox keeps the newest one; a few more may be on their way through it
 

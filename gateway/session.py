@@ -22,9 +22,8 @@ from gateway.captions import Captions
 from gateway.commands import Commands
 from gateway.data_carrier import DataCarrier
 from gateway.declarations import declarations
-from gateway.errors import PeerGone, SessionNotFound, TooManyPeers, UpstreamError
+from gateway.errors import SessionNotFound, UpstreamError
 from gateway.guard.admission import Level
-from gateway.guard.bucket import TokenBucket
 from gateway.guard.budgets import Budget
 from gateway.keeper import Keeper
 from gateway.latency import Latency
@@ -37,10 +36,11 @@ from gateway.live.messages import UNNAMED
 from gateway.live.policy import policy, setup_options
 from gateway.live.summary import Summariser
 from gateway.live.upstream import Upstream
-from gateway.media.peer import Direction, Frame, Peer, PeerState, TrickleCandidate
+from gateway.media.peer import Direction, Frame, PeerState, TrickleCandidate
 from gateway.media.playout import Playout
 from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
+from gateway.peer_leg import PeerLeg
 from gateway.record import Kept
 from gateway.sent_frames import SentFrames
 from gateway.settings import Settings
@@ -55,7 +55,6 @@ from gateway.uplink import Uplink
 logger = logging.getLogger(__name__)
 
 LABEL_CHARS = 13  # the node and a part of the rest: enough for a log, not for a call
-PEERS_PER_S, PEERS_BURST = 0.5, 6  # a page whose network flaps tries again every few seconds
 
 
 class Session:
@@ -78,7 +77,6 @@ class Session:
         self.label = session_id[:LABEL_CHARS]
         self.claims = kept.claims
         self.name = kept.name  # by which a camera finds it again
-        self.peer_tag = ""  # of the peer that came last (`Peer.tag`)
         self.events = events.EventLog(kept.next_seq)
         self.is_ready = False  # whether the model has been there
         self._settings = settings
@@ -105,22 +103,31 @@ class Session:
         )
         commands = Commands(self, "data_channel", settings.message_max_bytes, settings.messages_per_s)
         self._data = DataCarrier(self.events, commands, self._group.create_task)
-        self._peer: Peer | None = None
-        self._asked_to_move: Peer | None = None
+        self._asked_to_move: object = None  # the peer that was
         self._latency = Latency(self.events.publish)
         self.speech = Speech(self._conversation, self._latency, self.events.publish)
         self._captions = Captions(self.events.publish, kept.turn)
+        self.leg = PeerLeg(
+            settings,
+            self._voice,
+            media,
+            self._data,
+            new_uplink=self._new_uplink,
+            publish=self.events.publish,
+            ready=self.ready,
+            spawn=self._group.create_task,
+            on_over=self._peer_over,
+        )
         self._allowance = Allowance(
             settings,
             budget,
             publish=self.events.publish,
             say=self._conversation.aside,
             busy=self._is_busy,
-            allow_video=self._allow_video,
+            allow_video=self.leg.allow_video,
             end=self.end,
         )
-        self._peers = TokenBucket(PEERS_PER_S, PEERS_BURST)
-        self._frame_ids, self._unnamed_calls = itertools.count(1), itertools.count(1)
+        self._unnamed_calls = itertools.count(1)
         self._frames = SentFrames(self.events.publish)
         self._started, self._ending = asyncio.Event(), asyncio.Event()
         self.listeners = Listeners(settings, self._voice, media, self._group.create_task, self.events)
@@ -159,7 +166,7 @@ class Session:
         """The record, with the turns from one on, and which turn was the last."""
         if not self._playout.complete:
             self._keeper.changed()  # the playhead moves
-        past = self._conversation.past(self._playout.queued_ms)
+        past = self._conversation.past(self._voice.unheard_ms)
         reason = self.end_reason
         kept = replace(
             self._kept,
@@ -175,9 +182,9 @@ class Session:
 
     def figures(self) -> dict[str, Any]:
         """What the gateway itself sees of the call, as JSON (docs/protocol.md)."""
-        peer = self._peer.figures() if self._peer is not None else None
         of_model = {"voice": self._playout.figures(), "link": self._conversation.figures()}
-        return {"state": self.state.value, "microphone": self.speech.microphone, "peer": peer, **of_model}
+        of_person = {"microphone": self.speech.microphone, "peer": self.leg.figures()}
+        return {"state": self.state.value, **of_person, **of_model}
 
     async def run(self) -> None:
         """Hold the conversation from its opening until the session ends, and leave nothing behind."""
@@ -197,8 +204,7 @@ class Session:
                 watching.cancel()
                 self._conversation.close()
                 await self._data.close()
-                if self._peer is not None:
-                    await self._peer.close()
+                await self.leg.close()
                 await self.listeners.close()
                 await self._calls.close()
                 keeping.cancel()
@@ -214,29 +220,7 @@ class Session:
         """Give the session a new peer and return the answer; a peer it had before is closed. Of `same_client` nothing
         is expected that it has said before. Raises BadOffer, UnsupportedOffer and LimitReached; the session then goes
         on as it was."""
-        await self.ready()
-        if not self._peers.take(self._now_s):
-            raise TooManyPeers("This session gets new connections too fast.", self._peers.wait_s())
-        legs = self._conversation, self.speech, self._allowance, self._frames, self._data
-        uplink = Uplink(*legs, publish=self.events.publish, on_state=self._peer_state)
-        peer = Peer(self._settings, self._voice, uplink, self._media, self._frame_ids, direction)
-        uplink.is_present = lambda: self._peer is peer
-        try:
-            answer_sdp = await peer.answer(offer_sdp)
-            peer.allow_video(self._allowance.video_fps)
-            await self.ready()
-        except BaseException:
-            await peer.close()
-            raise
-        if peer.video_refused:
-            self.events.publish(events.VIDEO_NOT_ALLOWED)
-        self._data.expect(peer.show, same_client=same_client)
-        previous, self._peer, self.peer_tag = self._peer, peer, peer.tag
-        self._voice.waits = peer.hears
-        self._group.create_task(self._carry(peer), name=f"{self.label} peer")
-        if previous is not None:
-            await previous.close()
-        return answer_sdp
+        return await self.leg.attach(offer_sdp, direction, same_client=same_client)
 
     async def ready(self) -> None:
         """Until the session takes legs; raises SessionNotFound when it takes no more."""
@@ -246,18 +230,11 @@ class Session:
 
     async def restart_ice(self, ufrag: str, pwd: str, candidates: Sequence[TrickleCandidate]) -> str:
         """Restart ICE with credentials that are new: our side as an SDP fragment; raises PeerGone."""
-        return await self.peer.restart(ufrag, pwd, candidates)
+        return await self.leg.peer.restart(ufrag, pwd, candidates)
 
     async def trickle(self, candidates: Sequence[TrickleCandidate]) -> None:
         """Hand over ICE candidates of the browser; raises PeerGone when there is no peer to take them."""
-        await self.peer.add_candidates(candidates)
-
-    @property
-    def peer(self) -> Peer:
-        """The peer that publishes; raises PeerGone while there is none."""
-        if self._peer is None:
-            raise PeerGone("This session has no WebRTC connection at the moment; send a new offer.")
-        return self._peer
+        await self.leg.peer.add_candidates(candidates)
 
     def send_text(self, text: str) -> None:
         """Say something to the model in writing."""
@@ -276,8 +253,8 @@ class Session:
 
     def ask_to_move(self) -> None:
         """Ask the browser to bring a new peer, which another node takes; once for each peer."""
-        if self.state is State.LIVE and self._peer is not self._asked_to_move:
-            self._asked_to_move = self._peer
+        if self.state is State.LIVE and self.leg.present is not self._asked_to_move:
+            self._asked_to_move = self.leg.present
             self.events.publish(events.server_message("move"))
 
     def end(self, reason: EndReason, words: str = "") -> None:
@@ -315,7 +292,7 @@ class Session:
             case live.GenerationComplete():
                 self._playout.end_of_speech()
             case live.Interrupted():
-                dropped_ms = self._playout.flush()
+                dropped_ms = self._voice.flush()
                 self._conversation.cut_answer(dropped_ms)
                 self.events.publish(events.message("bot-interrupted", {"dropped_ms": round(dropped_ms)}))
             case live.TurnComplete():
@@ -380,22 +357,19 @@ class Session:
     def _is_busy(self) -> bool:
         return not self._is_quiet() or self._calls.running
 
-    def _allow_video(self, fps_max: float | None) -> None:
-        if self._peer is not None:
-            self._peer.allow_video(fps_max)
-
-    # The WebRTC leg and its listeners
+    # The peer and its listeners
 
     def _voice_speaks(self, speaking: bool) -> None:
         if speaking and self._voice.is_heard:
             self._latency.reached("packet", self._now_s)
         self.events.publish(events.message("bot-started-speaking" if speaking else "bot-stopped-speaking"))
 
-    async def _carry(self, peer: Peer) -> None:
-        await peer.run()
-        if self._peer is peer:
-            self._peer = None
-            self.end(EndReason.USER) if self._data.was_hung_up else self._peer_lost()
+    def _new_uplink(self) -> Uplink:
+        legs = self._conversation, self.speech, self._allowance, self._frames, self._data
+        return Uplink(*legs, publish=self.events.publish, on_state=self._peer_state)
+
+    def _peer_over(self, was_hung_up: bool) -> None:
+        self.end(EndReason.USER) if was_hung_up else self._peer_lost()
 
     def _peer_lost(self) -> None:
         was = self.state
@@ -444,7 +418,6 @@ class Session:
         self._conversation.close()
         await self._calls.close()
         await self.listeners.close()
-        if self._peer is not None:
-            await self._peer.close()
+        await self.leg.close()
         self._lifecycle.step(Trigger.RELEASED)
         self.events.close()

@@ -16,6 +16,7 @@ from gateway.doors.operations import OperationsDoor
 from gateway.doors.problem import problem_middleware
 from gateway.doors.rtvi import RtviDoor
 from gateway.doors.sessions import SessionDoor
+from gateway.doors.stream import StreamDoor
 from gateway.doors.testing import DrillDoor
 from gateway.doors.tokens import TokenDoor
 from gateway.doors.transcript import TranscriptDoor
@@ -49,7 +50,7 @@ def build_doors(
         ]
     )
     harden(application)
-    event_door = EventDoor(settings, registry)
+    event_door, stream_door = EventDoor(settings, registry), StreamDoor(settings, registry)
     application.add_routes(
         [
             *SessionDoor(settings, registry).routes(),
@@ -57,6 +58,7 @@ def build_doors(
             *WhepDoor(settings, registry).routes(),
             *TranscriptDoor(registry).routes(),
             *event_door.routes(),
+            *stream_door.routes(),
             *RtviDoor(settings, registry).routes(),
             *OperationsDoor(settings, registry, cluster, forward, pulse, relays).routes(),
             *TokenDoor(tokens).routes(),
@@ -70,5 +72,5 @@ def build_doors(
         await registry.close()  # first, so that each browser is told why before its socket is closed
 
     application.on_response_prepare.append(add_headers)
-    application.on_shutdown.extend([end_calls, event_door.close_all])
+    application.on_shutdown.extend([end_calls, event_door.close_all, stream_door.close_all])
     return application

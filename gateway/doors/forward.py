@@ -35,6 +35,7 @@ MESSAGE_MAX_BYTES = 256 * 1024  # more than any event socket takes
 LET_GO = "/internal/let-go/"
 DRAIN = "/internal/drain"
 STARTS = ("/v1/sessions", "/whip", "/start", "/api/offer")  # requests that may go to whichever node has most room
+STARTS_STREAM, COMES_BACK_AS_STREAM = "/v1/stream", "/stream"  # as they do, by GET
 OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade"}
 # Whatever a client writes there, in whatever spelling, goes no further.
 OF_NODES = {KEY.lower(), HOPS.lower(), CLIENT.lower()}
@@ -120,9 +121,10 @@ class Forward:
     ) -> Node | None:
         """The node that has to answer, none of those that turned out to be dead; None when it is this one."""
         hops = self._hops(request)
-        comes_back = request.path.endswith("/peer") or request.path.startswith("/whip/")
+        comes_back = request.method == "POST" and (request.path.endswith("/peer") or request.path.startswith("/whip/"))
         if session_id is None:
-            if request.method != "POST" or not (request.path in STARTS or comes_back):
+            starts = (request.method == "POST" and request.path in STARTS) or request.path == STARTS_STREAM
+            if not starts and not comes_back:
                 return None
             if not cluster.draining:
                 return await cluster.lightest(dead) if hops == 0 else None
@@ -130,7 +132,8 @@ class Forward:
             if successor is None:
                 raise TooManySessions("This server is going down and takes no new calls; please try again in a moment.")
             return successor
-        if cluster.draining and hops == 0 and request.method == "POST" and comes_back:
+        comes_back |= request.path.endswith(COMES_BACK_AS_STREAM)
+        if cluster.draining and hops == 0 and comes_back:
             return await cluster.successor(dead)  # it takes the session over from this node
         node = await cluster.place(session_id)
         if node is not None and node.id in dead:

@@ -113,7 +113,7 @@ async def session_id_in_body(request: web.Request) -> str | None:
 async def _answer_again(session: Session, offer: str) -> str:
     """The answer to a connection that its client offers again; a new peer where the present one cannot be that."""
     try:
-        answer = await session.peer.answer_again(offer)
+        answer = await session.leg.peer.answer_again(offer)
     except PeerGone:
         answer = None
     return answer or await session.attach(offer, same_client=True)

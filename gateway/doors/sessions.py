@@ -71,7 +71,7 @@ class SessionDoor:
         session = self._session(request)
         fragment = parse_fragment(await read_body(request, FRAGMENT, FRAGMENT_MAX_BYTES))
         ufrag, pwd = fragment.ice_ufrag, fragment.ice_pwd
-        if ufrag is not None and pwd is not None and session.peer.is_restart(ufrag):
+        if ufrag is not None and pwd is not None and session.leg.peer.is_restart(ufrag):
             ours = await session.restart_ice(ufrag, pwd, fragment.candidates)
             return web.Response(text=ours, content_type=FRAGMENT, headers={"Cache-Control": "no-store"})
         await session.trickle(fragment.candidates)

@@ -67,7 +67,7 @@ class WhipDoor:
 
     async def trickle(self, request: web.Request) -> web.Response:
         """Candidates of the camera."""
-        return await trickle(request, self._session(request).peer, "send the offer again")
+        return await trickle(request, self._session(request).leg.peer, "send the offer again")
 
     async def end(self, request: web.Request) -> web.Response:
         """The camera is switched off, and with it the session; nothing of it is left when the answer goes out."""
@@ -95,7 +95,7 @@ class WhipDoor:
     def _session(self, request: web.Request) -> Session:
         """The session, also when the connection of this address is closed; not when another has replaced it."""
         session = self._registry.get(request.match_info["id"], claims_of(request))
-        if session.peer_tag != request.match_info["peer"]:
+        if session.leg.tag != request.match_info["peer"]:
             raise SessionNotFound("This connection was replaced by a newer one of the same session.")
         return session
 

@@ -1,9 +1,9 @@
 """How large a coded picture is, before it is decoded.
 
-Owns the reading of a VP8 key frame's header (RFC 6386 §9.1) and of H.264 sequence parameter sets (ITU-T H.264
-§7.3.2.1). It must not know decoders or what size is too large.
-**Invariant: a size that a decoder would take from these bytes is found here; what cannot be read raises ValueError;
-the work is bounded by the length of the data.**
+Owns the reading of a VP8 key frame's header (RFC 6386 §9.1), of H.264 sequence parameter sets (ITU-T H.264 §7.3.2.1)
+and of a JPEG's frame header (ITU-T T.81 §B.2.2). It must not know decoders or what size is too large.
+**Invariant: a size that a decoder would take from the bytes of a video is found here; what cannot be read raises
+ValueError; the work is bounded by the length of the data.**
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ MACROBLOCK_PX = 16
 GOLOMB_MAX_BITS = 32
 SIZE_MAX_MACROBLOCKS = 1 << 16  # larger than any level allows; also keeps products small
 POC_CYCLE_MAX = 255
+JPEG_START = b"\xff\xd8"
+JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive (T.81 table B.1); a canvas makes no others
+JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 Size = tuple[int, int]
 
@@ -46,6 +49,27 @@ def h264_size(data: bytes) -> Size | None:
     if not sizes:
         return None
     return max(width for width, _ in sizes), max(height for _, height in sizes)
+
+
+def jpeg_size(data: bytes) -> Size:
+    """(width, height) that a JPEG announces before its first scan. Raises ValueError."""
+    if not data.startswith(JPEG_START):
+        raise ValueError("the picture is not a JPEG")
+    at = len(JPEG_START)
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill (§B.1.1.2)
+            at += 1
+        elif marker in JPEG_BARE:
+            at += 2
+        elif marker in JPEG_FRAMES:
+            height, width = (int.from_bytes(data[at + offset : at + offset + 2]) for offset in (5, 7))
+            if not width or not height:
+                raise ValueError("the JPEG has no size")
+            return width, height
+        else:
+            at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4]))
+    raise ValueError("the JPEG announces no size")
 
 
 def nals(data: bytes) -> Iterator[bytes]:

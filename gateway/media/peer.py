@@ -41,8 +41,9 @@ from gateway.media.audio_uplink import AudioUplink
 from gateway.media.channel import take_channel
 from gateway.media.codecs import prefer
 from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
+from gateway.media.pictures import Frame
 from gateway.media.plane import Plane
-from gateway.media.video_uplink import Frame, VideoUplink
+from gateway.media.video_uplink import VideoUplink
 from gateway.media.voice import Voice
 from gateway.media.voice_stream import VoiceStream
 from gateway.media.worker import MediaWorker

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from gateway.guard.intake import Verdict
 from gateway.media.channel import Channel
-from gateway.media.video_uplink import Frame
+from gateway.media.pictures import Frame
 
 # What the answer allows at most: a conversation, a camera that only sends (WHIP), a listener (WHEP).
 Direction = Literal["sendrecv", "recvonly", "sendonly"]

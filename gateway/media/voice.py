@@ -27,6 +27,13 @@ class Ear(Protocol):
     def play(self, pcm: bytes | None, missed: int) -> None:
         """The next 20 ms, 24 kHz mono s16le, or None for silence, after so many beats that were missed."""
 
+    @property
+    def unheard_ms(self) -> float:
+        """What it was given and is known not to have played yet."""
+
+    def flush(self) -> float:
+        """The person spoke over it: what it has not played is not to be heard any more; the ms that this is."""
+
 
 class Voice:
     """The voice of one session; outlives the peers that play it."""
@@ -46,6 +53,21 @@ class Voice:
         """Whether anybody is reached."""
         return any(ear not in self._held for ear in self._ears)
 
+    @property
+    def unheard_ms(self) -> float:
+        """Speech that the lead has not heard yet."""
+        lead = self._lead
+        return self._playout.queued_ms + (lead.unheard_ms if lead is not None else 0.0)
+
+    def flush(self) -> float:
+        """The person spoke over it: drop what the lead has not heard; the ms that this was."""
+        dropped_ms, lead = self._playout.flush(), self._lead
+        for ear in self._ears:
+            unheard_ms = ear.flush()
+            if ear is lead:
+                dropped_ms += unheard_ms
+        return dropped_ms
+
     def join(self, ear: Ear, *, publishes: bool) -> None:
         """It is reached from now on."""
         if ear not in self._ears:
@@ -63,11 +85,12 @@ class Voice:
             self._change(False)
 
     def hold(self, ear: Ear, unheard_ms: float) -> None:
-        """It is not reached, and did not hear the last so many ms: when it leads these are said again, later."""
+        """It is not reached, and did not hear what was taken during the last so many ms: when it leads this is said
+        again, later."""
         led = ear is self._lead
         if ear not in self._held:
             self._held.append(ear)
-        if led and ear is self._lead:
+        if unheard_ms and led and ear is self._lead:
             self._playout.rewind(unheard_ms)
 
     def release(self, ear: Ear) -> None:

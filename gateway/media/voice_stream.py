@@ -45,6 +45,12 @@ class VoiceStream:
             self._silent_ticks += 1
         self._rtp_time += TICK_RTP
 
+    unheard_ms = 0.0  # what was sent has been heard: a browser's buffer of RTP is shorter than a word
+
+    def flush(self) -> float:
+        """What has gone has gone."""
+        return self.unheard_ms
+
     def reported_loss(self, percent: float) -> None:
         """The browser tells how much of the voice it does not get."""
         lossy = percent >= LOSSY_PERCENT

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import av
 from aioice.ice import Connection
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
@@ -40,8 +41,12 @@ from gateway.media.audio_uplink import AudioUplink
 from gateway.media.dimensions import h264_size, vp8_size
 from gateway.media.jpeg import JpegWorker
 from gateway.media.peer import Peer
+from gateway.media.pictures import TooLarge
 from gateway.media.plane import Plane
 from gateway.media.playout import Playout
+from gateway.media.stream import StreamPeer
+from gateway.media.stream_camera import decode
+from gateway.media.stream_wire import PICTURE_MAX_BYTES, Outgoing
 from gateway.media.udp import ADDRESSES_MAX, UdpPort, _Socket
 from gateway.media.video_uplink import CODED_MAX, VideoUplink
 from gateway.media.voice import Voice
@@ -228,6 +233,49 @@ def _plane(data: bytes) -> None:
     loop().run_until_complete(call())
 
 
+class _Wire:
+    """A socket into which anything may be put."""
+
+    def __init__(self) -> None:
+        self.outgoing = Outgoing()
+
+    def send(self, message: bytes) -> None:
+        self.outgoing.put(message)
+
+    def close(self) -> None: ...
+
+
+def _stream(data: bytes) -> None:
+    """Messages over a WebSocket; a socket is replaced by another now and then."""
+
+    async def call() -> None:
+        voice = Voice(Playout(), lambda _: None)
+        peer = StreamPeer(Settings(), voice, cast(Any, _Nobody()), worker, itertools.count(1))
+        wire = _Wire()
+        peer.connect(wire, None)
+        for index, message in enumerate(records(data)):
+            loop()._virtual.now_s += 0.02
+            with contextlib.suppress(ValueError):
+                peer.take(message, loop().time())
+            voice.beat(loop().time(), 0)
+            if index % 9 == 5:
+                wire = _Wire()
+                peer.connect(wire, index)
+        assert len(wire.outgoing.take()) <= 10
+        assert len(peer._parts._parts) <= PICTURE_MAX_BYTES
+        await peer.close()
+
+    worker = _worker()
+    loop().run_until_complete(call())
+
+
+def _jpeg_picture(data: bytes) -> None:
+    """A picture of a stream's camera."""
+    with contextlib.suppress(TooLarge, ValueError, av.FFmpegError):
+        picture, _ = decode(data, 640)
+        assert max(picture.width, picture.height) <= 640
+
+
 def _udp(data: bytes) -> None:
     """Datagrams of anyone at the port, some of an address that is known."""
 
@@ -336,6 +384,8 @@ TARGETS = (
     Target("rtp", _rtp, (), 40),
     Target("rtcp", _rtcp, (), 60),
     Target("plane", _plane, (), 6),
+    Target("stream", _stream, (), 20),
+    Target("jpeg", _jpeg_picture, (), 10),
     Target("udp", _udp, (), 20),
     Target("gemini", _gemini, ("gemini",), 30),
     Target("commands", _commands, (), 60),

@@ -271,8 +271,7 @@ async def test_pictures_that_are_not_allowed_reach_neither_decoder_nor_model(
         await condition(lambda: dropped(session) > 30)
         await condition(lambda: simulator.connections and len(simulator.connections[0].audio) > 32_000)
         assert simulator.connections[0].frames == []
-        assert session._peer is not None
-        assert session._peer._video is None
+        assert session.leg.peer._video is None
         response = await guarded.get(f"{caller.location}/frame", headers=bearing(token))
         assert await refused(response) == (404, "no_frame_yet")
         assert await caller.end() == 204
@@ -301,7 +300,7 @@ def session_of(client: TestClient, location: str) -> Session:
 
 def dropped(session: Session) -> int:
     """Packets that arrived and that nobody wanted."""
-    plane = session._peer.plane if session._peer is not None else None
+    plane = session.leg.peer.plane
     return plane.dropped["payload type"] if plane is not None else 0
 
 

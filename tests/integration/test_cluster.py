@@ -22,6 +22,7 @@ from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.store.store import OwnershipLost
 from tests.integration.caller import Caller
+from tests.integration.streamer import streaming
 from tests.integration.test_rtvi import RtviCaller
 from tests.integration.test_session import condition, until
 from tests.programs import free_port
@@ -146,6 +147,24 @@ async def test_a_machine_that_has_no_address_is_not_taken_for_dead(open_node: Op
         assert (len(far.cluster._registry), len(near.cluster._registry)) == (0, 1)
 
 
+async def test_a_stream_goes_through_any_node(open_node: OpenNode, simulator: Simulator) -> None:
+    """Its sessions are spread as others are; a socket at another node than the session's is handed on, both ways and to
+    its end."""
+    here, there = await open_node(), await open_node()
+    async with Caller(here.client), streaming(here.client) as first:
+        assert len(there.cluster._registry) == 1
+        await first.say(0, 10)
+        await condition(lambda: first.heard >= 8)
+        async with streaming(here.client, first.again) as second:
+            await condition(lambda: first.close_code is not None)
+            assert first.close_code == 4001
+            await second.say(10, 10)
+            await condition(lambda: second.heard >= 18)
+            assert (await here.client.delete(f"/v1/sessions/{first.session}")).status == 204
+            await condition(lambda: second.close_code is not None)
+            assert second.close_code == 1000
+
+
 async def test_an_id_that_nobody_made_leaves_nothing(open_node: OpenNode) -> None:
     """It is answered 404 and the store does not grow."""
     node = await open_node()
@@ -246,6 +265,25 @@ async def test_calls_that_have_nowhere_to_go_are_told_when_they_end(open_node: O
         assert "it ends in 45 seconds" in notice["data"]["text"]
         assert (await here.client.delete(caller.location)).status == 204
         await draining
+
+
+async def test_a_draining_node_hands_its_streams_over(open_node: OpenNode, simulator: Simulator) -> None:
+    """The socket is closed with 1012 for the one that brings the call to another node, where nothing is said twice."""
+    here, there = await open_node(), await open_node()
+    async with streaming(here.client) as first, here.client.ws_connect(first.events) as socket:
+        await until(socket, "server-message", type="state", state="live")
+        await first.say(0, 10)
+        await condition(lambda: first.heard >= 8)
+        draining = asyncio.create_task(here.cluster.drain(20))
+        await until(socket, "server-message", type="move")
+        async with streaming(here.client, first.again) as again:
+            await again.say(10, 10)
+            await condition(lambda: again.heard >= 18)
+            await draining
+            assert (len(here.cluster._registry), len(there.cluster._registry)) == (0, 1)
+            await condition(lambda: first.close_code is not None)
+            assert first.close_code == 1012
+            assert (await there.client.delete(f"/v1/sessions/{first.session}")).status == 204
 
 
 async def test_a_draining_node_takes_no_new_calls(open_node: OpenNode) -> None:

@@ -157,7 +157,7 @@ async def test_the_time_to_the_first_audio_is_told(client: TestClient) -> None:
         assert 0 <= payload["ms"] <= packet["ms"]
         metrics = await (await client.get("/metrics")).text()
         assert re.search(
-            r'^gateway_ttfab_seconds_count{fps="[0-3]\+?",to="packet",trigger="text"} 1', metrics, re.MULTILINE
+            r'^gateway_ttfab_seconds_count{fps="[0-3]\+?",to="packet",trigger="text"} [1-9]', metrics, re.MULTILINE
         )
         assert "gateway_sessions 1.0" in metrics
         assert await caller.end() == 204

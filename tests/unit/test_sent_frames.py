@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.media.video_uplink import Frame
+from gateway.media.pictures import Frame
 from gateway.sent_frames import UNSENT_MAX, SentFrames
 
 

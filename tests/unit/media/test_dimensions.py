@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.media.dimensions import h264_size, nals, sps_size, vp8_size
+from gateway.media.dimensions import h264_size, jpeg_size, nals, sps_size, vp8_size
 
 
 def encoded(codec: str, width: int, height: int, **options: str) -> bytes:
@@ -108,3 +108,40 @@ def test_any_bytes_are_a_size_or_a_value_error(data: bytes, tail: bytes) -> None
             except ValueError:
                 continue
             assert size is None or min(size) > 0
+
+
+def jpeg(*segments: bytes) -> bytes:
+    """A JPEG of these segments."""
+    return b"\xff\xd8" + b"".join(segments) + bytes(9)
+
+
+def frame_header(marker: int, width: int, height: int) -> bytes:
+    """T.81 §B.2.2, of one component."""
+    return bytes([0xFF, marker, 0, 11, 8, *height.to_bytes(2), *width.to_bytes(2), 1, 1, 0x11, 0])
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",
+        b"\xff\xe0\x00\x04JF",
+        b"\xff\xff\xff\xfe\x00\x03x",
+        b"\xff\x01",
+        b"\xff\xe1\x00\x08\xff\xc0\x00\x0b\x08\xff",
+    ],
+    ids=["first", "app", "fill", "bare", "hidden"],
+)
+def test_the_size_of_a_jpeg_is_that_of_its_frame_header(before: bytes) -> None:
+    """Whatever stands before it, also what only looks like one inside of another segment."""
+    for marker in (0xC0, 0xC1, 0xC2):
+        assert jpeg_size(jpeg(before, frame_header(marker, 640, 480))) == (640, 480)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"GIF89a", jpeg(), jpeg(frame_header(0xC0, 0, 480)), jpeg(frame_header(0xC3, 640, 480)), jpeg(b"no marker")],
+)
+def test_what_has_no_size_is_no_jpeg(data: bytes) -> None:
+    """Raises ValueError."""
+    with pytest.raises(ValueError, match="JPEG"):
+        jpeg_size(data)

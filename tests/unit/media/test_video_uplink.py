@@ -11,8 +11,9 @@ import pytest
 
 from gateway.media.frames import CodedFrame
 from gateway.media.jpeg import JpegWorker
+from gateway.media.pictures import Frame, TooLarge
 from gateway.media.rtp import Packet
-from gateway.media.video_uplink import Frame, TooLarge, VideoDecoder, VideoUplink
+from gateway.media.video_uplink import VideoDecoder, VideoUplink
 from gateway.settings import Settings
 from tests.unit.media.test_dimensions import encoded, sps, vp8_key
 

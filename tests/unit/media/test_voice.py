@@ -19,6 +19,12 @@ class Ear:
         """20 ms."""
         self.beats.append(pcm)
 
+    unheard_ms = 0.0
+
+    def flush(self) -> float:
+        """What came was heard."""
+        return 0.0
+
     @property
     def heard_ms(self) -> int:
         """How much sound there was."""
