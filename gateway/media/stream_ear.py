@@ -25,7 +25,7 @@ class StreamEar:
     def __init__(self, send: Callable[[bytes], None], on_full: Callable[[], None]) -> None:
         self._send = send
         self._on_full = on_full
-        self._seq = 0  # of the next 20 ms
+        self._seq = 1  # of the next 20 ms; 0 is what a browser has heard that has heard nothing yet
         self._on_its_way: deque[int] = deque()  # the numbers of sound that was sent and not heard yet
 
     @property
