@@ -62,13 +62,19 @@ def devices(speech: Samples, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 @pytest.fixture
-async def browser(devices: tuple[Path, Path]) -> AsyncIterator[Browser]:
+def options() -> list[str]:
+    """More options of Chromium."""
+    return []
+
+
+@pytest.fixture
+async def browser(devices: tuple[Path, Path], options: list[str]) -> AsyncIterator[Browser]:
     """Debian's Chromium."""
     path = require("chromium", "apt-get install chromium")
     microphone, camera = devices
     files = [f"--use-file-for-fake-audio-capture={microphone}%noloop", f"--use-file-for-fake-video-capture={camera}"]
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=path, args=CHROMIUM + files)
+        running = await playwright.chromium.launch(executable_path=path, args=CHROMIUM + files + options)
         yield running
         await running.close()
 

@@ -22,7 +22,7 @@ import {
 
 const LOCATION = "/v1/sessions/s1";
 
-function made({ token, sample = () => 0.1 } = {}) {
+function made({ token, sample = () => 0.1, loadStream = () => Promise.reject(new Error("not here")) } = {}) {
   const clock = new FakeClock();
   const gateway = new FakeGateway();
   const devices = new FakeDevices();
@@ -41,6 +41,7 @@ function made({ token, sample = () => 0.1 } = {}) {
     MediaStream: FakeStream,
     WebSocket,
     AudioContext,
+    loadStream,
     audio,
     wakeLock: { hold: () => (screen.isHeld = true), release: () => (screen.isHeld = false) },
     gatewayUrl: "https://gateway.test/",

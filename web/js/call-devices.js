@@ -80,6 +80,11 @@ export class CallDevices {
     return { enabled: !this.#muted, muted: this.#taken };
   }
 
+  /** What plays and listens, once it was unlocked. @returns {AudioContext | undefined} */
+  get audioContext() {
+    return this.#sound.context;
+  }
+
   /** How loud `microphone` or `voice` is. */
   level(name) {
     return this.#sound.level(name);

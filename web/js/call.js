@@ -19,6 +19,8 @@ import { Voice } from "./voice.js";
 
 const LOST = "your connection was lost; your conversation is kept.";
 const MOVES = "the call moves to another machine of the gateway; your conversation is kept.";
+const STREAM =
+  "Only web traffic gets through from here: sound and pictures go over one secure connection, and may lag where it is slow.";
 const TICK_MS = 100; // half-duplex has to be faster than a word
 const TICKS_OF_STATS = 10;
 const MICROPHONE = 0; // of the tracks that `trackStatus` is about (docs/protocol.md)
@@ -55,6 +57,9 @@ export class Call extends EventTarget {
    * @param {typeof MediaStream} parts.MediaStream
    * @param {typeof WebSocket} parts.WebSocket
    * @param {typeof AudioContext | undefined} parts.AudioContext
+   * @param {typeof AudioWorkletNode} [parts.AudioWorkletNode]
+   * @param {() => Promise<{Stream: typeof import("./stream/stream.js").Stream}>} [parts.loadStream] what goes
+   *   instead of a peer where WebRTC gets nowhere
    * @param {HTMLAudioElement} parts.audio plays the model's voice
    * @param {import("./wake-lock.js").WakeLock} parts.wakeLock
    * @param {string} parts.gatewayUrl
@@ -304,6 +309,7 @@ export class Call extends EventTarget {
       onVoice: (track) => this.#heardVoice(track),
       onLost: (moves) => this.#report({ type: "peer", connected: false, reason: moves ? MOVES : LOST }),
       onBack: () => this.#isBack(),
+      onStream: () => this.#notice("stream", STREAM, "info"),
       onGivenUp: (problem) => this.#finish(problem ? GONE : TOO_LONG, { tellGateway: !problem }),
     });
   }

@@ -35,6 +35,8 @@ export class GatewayCall extends Call {
       MediaStream: window.MediaStream,
       WebSocket: window.WebSocket,
       AudioContext: window.AudioContext,
+      AudioWorkletNode: window.AudioWorkletNode,
+      loadStream: () => import("./stream/stream.js"),
       audio,
       wakeLock: new WakeLock({ navigator, document }),
       gatewayUrl: gateway || window.location.href,

@@ -151,6 +151,7 @@ function item({ atMs, kind, text }) {
 
 function pathWords(path) {
   if (!path) return "–";
+  if (path.local === "stream") return "over a WebSocket, because nothing else gets through";
   const way = path.isRelay ? "through a relay" : "direct";
   return `${way}, ${path.protocol.toUpperCase()} (${path.local} to ${path.remote})`;
 }

@@ -1,13 +1,15 @@
-// Owns the WebRTC leg of a call: the peer of the moment, and how a lost one is got back (ICE restart, else a new peer
-// for the same session). It must not know the page, events or how devices are opened.
+// Owns the way of a call's media: the peer of the moment, or, where WebRTC gets nowhere, the stream; and how a lost one
+// is got back (ICE restart or another socket, else a new peer for the same session). It must not know the page, events or
+// how devices are opened.
 // Invariant: at most one peer is open; `onLost` and `onBack` alternate, and nothing is called after `close()`.
 
 import { Peer } from "./peer.js";
 import { Reattach } from "./reattach.js";
 
 const RESTART_MS = 4_000; // a way that is not found by then is looked for better by a new peer
+const STREAM_AFTER_MS = 5_000; // from the answer: ten checks of each pair, and a relay over TLS has long been found
 
-/** The WebRTC leg of one call. */
+/** The way of one call's media. */
 export class PeerLeg {
   #dependencies;
   #peer;
@@ -16,6 +18,7 @@ export class PeerLeg {
   #pictureLimits;
   #isNew = false; // brought for a session that was there, and the gateway has not said `live` since
   #moves = false; // only a new peer gets back
+  #isStream = false;
   #isClosed = false;
 
   /**
@@ -24,14 +27,21 @@ export class PeerLeg {
    * @param {typeof MediaStream} dependencies.MediaStream
    * @param {{nowMs: () => number, setTimeout: Function, clearTimeout: Function}} dependencies.clock
    * @param {import("./http.js").GatewayClient} dependencies.client
-   * @param {{microphone?: MediaStreamTrack, camera?: MediaStreamTrack, longSidePx: number}} dependencies.media whose
-   *   tracks each peer sends
+   * @param {string} dependencies.gatewayUrl
+   * @param {typeof WebSocket} dependencies.WebSocket
+   * @param {() => Promise<{Stream: typeof import("./stream/stream.js").Stream}>} [dependencies.loadStream] most calls
+   *   never need it
+   * @param {typeof AudioWorkletNode} [dependencies.AudioWorkletNode] without it there is no stream
+   * @param {{document: Document}} dependencies.browser
+   * @param {{microphone?: MediaStreamTrack, camera?: MediaStreamTrack, longSidePx: number, audioContext?: AudioContext}}
+   *   dependencies.media whose tracks each peer sends
    * @param {RTCIceServer[]} dependencies.iceServers
    * @param {{fpsMax: number, sizePx: number}} dependencies.pictureLimits
    * @param {boolean} dependencies.hasVideo
    * @param {(track: MediaStreamTrack) => void} dependencies.onVoice the model's voice
    * @param {(moves: boolean) => void} dependencies.onLost `moves` when the gateway asked for a new peer
    * @param {() => void} dependencies.onBack
+   * @param {() => void} dependencies.onStream a stream is what it is from now on
    * @param {(problem: Error | undefined) => void} dependencies.onGivenUp the session is gone (a problem), or patience is
    *   over (none)
    */
@@ -47,7 +57,7 @@ export class PeerLeg {
    */
   async begin(create) {
     await this.#connected(
-      this.#newPeer().connect(async (offer) => {
+      this.#connect(async (offer) => {
         const { location, answer } = await create(offer);
         this.#location = location;
         return answer;
@@ -60,7 +70,7 @@ export class PeerLeg {
     this.#location = location;
     this.#isNew = true;
     const { client } = this.#dependencies;
-    await this.#connected(this.#newPeer().connect((offer) => client.newPeer(location, offer)));
+    await this.#connected(this.#connect((offer) => client.newPeer(location, offer)));
   }
 
   /** The network is another one, or is back: whatever waits for a retry tries now. */
@@ -127,10 +137,66 @@ export class PeerLeg {
     if (!this.#isClosed) this.#dependencies.onBack();
   }
 
+  /** By WebRTC, or where that gets nowhere by a stream. */
+  async #connect(post, signal) {
+    const { clock } = this.#dependencies;
+    const peer = this.#newPeer();
+    const close = () => peer.close();
+    signal?.addEventListener("abort", close);
+    let timer;
+    let isSettled = false; // closed, perhaps, while the gateway was asked
+    try {
+      await peer.connect(async (offer) => {
+        const answer = await post(offer);
+        const giveUp = async () => (await this.#canStream()) && close();
+        if (!isSettled) timer = clock.setTimeout(giveUp, STREAM_AFTER_MS);
+        return answer;
+      });
+    } catch (problem) {
+      const wasRefused = problem.status !== undefined; // or the gateway was not reached: a socket would fare no better
+      const isOver = this.#isClosed || signal?.aborted || this.#peer !== peer;
+      if (!this.#location || wasRefused || isOver || !(await this.#canStream())) throw problem;
+      clock.clearTimeout(timer);
+      await this.#stream(signal);
+    } finally {
+      isSettled = true;
+      clock.clearTimeout(timer);
+    }
+  }
+
+  async #canStream() {
+    const { AudioWorkletNode, loadStream, media } = this.#dependencies;
+    if (!AudioWorkletNode || !media.audioContext?.audioWorklet) return false;
+    return loadStream().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #stream(signal) {
+    const { AudioWorkletNode, client, gatewayUrl, loadStream, media, onStream } = this.#dependencies;
+    const { Stream } = await loadStream();
+    if (this.#isClosed || signal?.aborted) throw new Error("It is not wanted any more.");
+    const url = new URL(`${this.#location}/stream`, gatewayUrl);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const stream = new Stream({
+      ...this.#dependencies,
+      url: url.href,
+      protocols: client.subprotocols,
+      AudioWorkletNode,
+      audioContext: media.audioContext,
+      document: this.#dependencies.browser.document,
+      onLost: () => this.#getBack(),
+    });
+    this.#use(stream);
+    this.#isStream = true;
+    await stream.connect(signal);
+    onStream();
+  }
+
   #newPeer() {
-    const { RTCPeerConnection, MediaStream, clock, client, media, iceServers, hasVideo, onVoice } = this.#dependencies;
-    this.#peer?.close();
-    this.#peer = new Peer({
+    const { RTCPeerConnection, MediaStream, clock, client, media, iceServers, onVoice } = this.#dependencies;
+    const peer = new Peer({
       RTCPeerConnection,
       clock,
       iceServers,
@@ -138,9 +204,18 @@ export class PeerLeg {
       onVoice,
       onLost: () => this.#getBack(),
     });
-    this.#peer.addVoice(media.microphone, new MediaStream(media.microphone ? [media.microphone] : []));
-    if (hasVideo) this.#peer.addPicture(media.camera, { longSidePx: media.longSidePx, ...this.#pictureLimits });
-    return this.#peer;
+    this.#use(peer, new MediaStream(media.microphone ? [media.microphone] : []));
+    this.#isStream = false;
+    return peer;
+  }
+
+  /** This one from now on, with the devices of the moment. */
+  #use(peer, bundle) {
+    const { media, hasVideo } = this.#dependencies;
+    this.#peer?.close();
+    this.#peer = peer;
+    peer.addVoice(media.microphone, bundle);
+    if (hasVideo) peer.addPicture(media.camera, { longSidePx: media.longSidePx, ...this.#pictureLimits });
   }
 
   async #getBack() {
@@ -161,7 +236,9 @@ export class PeerLeg {
   }
 
   async #reconnect(signal) {
-    if (this.#moves || !(await this.#restarts(signal))) await this.#replacePeer(signal);
+    // A socket finds the machine that the call has moved to; a peer speaks to the one that it was made with.
+    const mayRestart = this.#isStream || !this.#moves;
+    if (!mayRestart || !(await this.#restarts(signal))) await this.#replacePeer(signal);
   }
 
   /** Whether the present peer found another way. Throws when a new one could not be made either. */
@@ -184,9 +261,7 @@ export class PeerLeg {
 
   async #replacePeer(signal) {
     const { client } = this.#dependencies;
-    const peer = this.#newPeer();
     this.#isNew = true;
-    signal.addEventListener("abort", () => peer.close());
-    await peer.connect((offer) => client.newPeer(this.#location, offer, signal));
+    await this.#connect((offer) => client.newPeer(this.#location, offer, signal), signal);
   }
 }

@@ -37,6 +37,11 @@ export class Sound {
     if (this.#context.state !== "running") this.#context.resume().catch(() => {});
   }
 
+  /** What plays and listens, once it was unlocked. @returns {AudioContext | undefined} */
+  get context() {
+    return this.#context;
+  }
+
   /**
    * Listen to this track from now on, under this name.
    * @param {string} name
