@@ -4,13 +4,16 @@ import { test } from "node:test";
 import { Call } from "../../web/js/call.js";
 import { words } from "../../web/js/call-state.js";
 import { GatewayClient } from "../../web/js/http.js";
+import { Stream } from "../../web/js/stream/stream.js";
 import {
   deferred,
   FakeAudio,
   fakeAudioContext,
+  fakeAudioWorkletNode,
   fakeBrowser,
   FakeClock,
   FakeDevices,
+  fakeElements,
   FakeGateway,
   fakePeerConnection,
   FakeStream,
@@ -27,6 +30,7 @@ function made({ token, sample = () => 0.1, loadStream = () => Promise.reject(new
   const gateway = new FakeGateway();
   const devices = new FakeDevices();
   const browser = fakeBrowser(devices);
+  Object.assign(browser.document, fakeElements());
   const RTCPeerConnection = fakePeerConnection();
   const WebSocket = fakeWebSocket();
   const audio = new FakeAudio();
@@ -41,6 +45,7 @@ function made({ token, sample = () => 0.1, loadStream = () => Promise.reject(new
     MediaStream: FakeStream,
     WebSocket,
     AudioContext,
+    AudioWorkletNode: fakeAudioWorkletNode(),
     loadStream,
     audio,
     wakeLock: { hold: () => (screen.isHeld = true), release: () => (screen.isHeld = false) },
@@ -774,4 +779,137 @@ test("the model can call a function of the page, and gets its result", async () 
   });
   assert.deepEqual(second.data.result, { error: "show_note failed: a text, please" });
   assert.deepEqual(third.data.result, { error: "This page has no function toString." });
+});
+
+// Where WebRTC gets nowhere
+
+const canStream = { loadStream: async () => ({ Stream }) };
+const socketsTo = ({ WebSocket }, path) => WebSocket.opened.filter(({ url }) => new URL(url).pathname.endsWith(path));
+
+/** The newest socket of a stream does not get through, or was cut. */
+function cut(parts) {
+  const socket = socketsTo(parts, "/stream").at(-1);
+  socket.isClosed = true;
+  socket.onclose?.({ code: 1006 });
+}
+
+/** A stream's socket is taken by the gateway. */
+async function streams(parts, heard = null) {
+  const socket = socketsTo(parts, "/stream").at(-1);
+  socket.readyState = 1;
+  socket.bufferedAmount = 0;
+  socket.say({ type: "open", session: "s1", stream: "k1", heard });
+  await answered(parts.clock);
+}
+
+/** A call whose connection was never made. */
+async function streaming() {
+  const parts = made(canStream);
+  parts.call.start();
+  await answered(parts.clock);
+  socketsTo(parts, "/events")[0].onopen();
+  await parts.clock.advance(5_000);
+  await answered(parts.clock);
+  await streams(parts);
+  socketsTo(parts, "/events")[0].say({ type: "server-message", data: { type: "state", state: "live", reason: "" } });
+  assert.equal(parts.shown.state.phase, "live");
+  return parts;
+}
+
+test("where nothing answers to WebRTC for five seconds the call goes over a WebSocket, and says so", async () => {
+  const parts = made(canStream);
+  parts.call.start();
+  await answered(parts.clock);
+  await parts.clock.advance(4_900);
+  assert.equal(socketsTo(parts, "/stream").length, 0);
+  await parts.clock.advance(200);
+  await answered(parts.clock);
+  assert.equal(socketsTo(parts, "/stream")[0].url, `wss://gateway.test${LOCATION}/stream`);
+  await streams(parts);
+  assert.equal(parts.RTCPeerConnection.newest.signalingState, "closed");
+  assert.match(parts.shown.notices.at(-1), /Only web traffic gets through from here/);
+  assert.ok(parts.audio.srcObject);
+  parts.call.end();
+  await answered(parts.clock);
+  assertNothingIsLeft(parts);
+});
+
+test("a connection that fails sooner is not waited for, and one that was there is looked for first", async () => {
+  const failed = made(canStream);
+  failed.call.start();
+  await answered(failed.clock);
+  failed.RTCPeerConnection.newest.become("failed");
+  await answered(failed.clock);
+  assert.equal(socketsTo(failed, "/stream").length, 1);
+
+  const was = await live(canStream);
+  was.RTCPeerConnection.newest.become("failed");
+  await answered(was.clock);
+  assert.equal(was.RTCPeerConnection.newest.restarts, 1);
+  await was.clock.advance(4_000);
+  await answered(was.clock);
+  assert.equal(was.RTCPeerConnection.made.length, 2); // a new peer
+  assert.equal(socketsTo(was, "/stream").length, 0);
+  await was.clock.advance(5_000);
+  await answered(was.clock);
+  assert.equal(socketsTo(was, "/stream").length, 1);
+});
+
+test("no stream is tried for what the gateway has refused, nor where the browser has none", async () => {
+  const refused = made(canStream);
+  refused.gateway.answers["POST /v1/sessions"] = () => problem(503, "All places are taken.");
+  refused.call.start();
+  await answered(refused.clock);
+  assert.equal(refused.shown.state.phase, "ended");
+  assert.equal(socketsTo(refused, "/stream").length, 0);
+
+  const old = made();
+  old.call.start();
+  await answered(old.clock);
+  await old.clock.advance(5_000);
+  await answered(old.clock);
+  assert.equal(old.RTCPeerConnection.newest.signalingState, "stable"); // it may still get there
+});
+
+test("five seconds without a network: the same stream goes on, with what was said meanwhile", async () => {
+  const parts = await streaming();
+  const peers = parts.RTCPeerConnection.made.length;
+  parts.gateway.answers[`GET ${LOCATION}/events`] = () => Promise.reject(new TypeError("no network"));
+  cut(parts);
+  for (let halfSecond = 0; halfSecond < 10; halfSecond += 1) {
+    cut(parts);
+    await parts.clock.advance(500);
+    await answered(parts.clock);
+  }
+  assert.equal(parts.shown.state.phase, "reconnecting");
+  assert.equal(parts.RTCPeerConnection.made.length, peers);
+  parts.gateway.answers[`GET ${LOCATION}/events`] = () => new Response(null, { status: 400 });
+  while (socketsTo(parts, "/stream").at(-1).isClosed) {
+    await parts.clock.advance(250);
+    await answered(parts.clock);
+  }
+  assert.equal(new URL(socketsTo(parts, "/stream").at(-1).url).search, "?stream=k1");
+  await streams(parts, 3);
+  assert.equal(parts.shown.state.phase, "live");
+});
+
+test("a stream whose session is gone ends the call; one that no socket is given makes place for a new peer", async () => {
+  const gone = await streaming();
+  gone.gateway.answers[`GET ${LOCATION}/events`] = () => problem(404, "There is no such session.");
+  cut(gone);
+  await answered(gone.clock);
+  cut(gone);
+  await answered(gone.clock);
+  assert.equal(gone.shown.state.phase, "ended");
+
+  const shut = await streaming();
+  shut.gateway.answers[`GET ${LOCATION}/events`] = () => new Response(null, { status: 400 });
+  const peers = shut.RTCPeerConnection.made.length;
+  cut(shut);
+  for (let tries = 0; tries < 2; tries += 1) {
+    await answered(shut.clock);
+    cut(shut);
+  }
+  await answered(shut.clock);
+  assert.equal(shut.RTCPeerConnection.made.length, peers + 1);
 });

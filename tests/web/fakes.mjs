@@ -69,8 +69,8 @@ export function fakeWebSocket() {
       this.onopen();
     }
 
-    send(text) {
-      this.sent.push(JSON.parse(text));
+    send(data) {
+      this.sent.push(typeof data === "string" ? JSON.parse(data) : data);
     }
 
     say(message) {
@@ -191,6 +191,13 @@ export function fakeAudioContext(samples) {
       this.state = "closed";
     }
 
+    modules = [];
+    audioWorklet = { addModule: async (url) => this.modules.push(url) };
+
+    createMediaStreamDestination() {
+      return { stream: new FakeStream([new FakeTrack("audio")]) };
+    }
+
     createAnalyser() {
       const analyser = {
         getFloatTimeDomainData: (target) => target.fill(samples(analyser.kind)),
@@ -202,6 +209,40 @@ export function fakeAudioContext(samples) {
       return { connect: (analyser) => (analyser.kind = stream.getTracks()[0].kind), disconnect: () => {} };
     }
   };
+}
+
+/** Makes an AudioWorkletNode class that keeps its instances by name in `made`, with what was posted to each. */
+export function fakeAudioWorkletNode() {
+  return class FakeAudioWorkletNode {
+    static made = {};
+    posted = [];
+    isConnected = false;
+    port = { onmessage: null, postMessage: (message) => this.posted.push(message) };
+
+    constructor(_, name) {
+      FakeAudioWorkletNode.made[name] = this;
+    }
+
+    connect() {
+      this.isConnected = true;
+    }
+
+    disconnect() {
+      this.isConnected = false;
+    }
+  };
+}
+
+/** What `document.createElement` makes of a video and a canvas: `jpegs` holds who waits for a picture. */
+export function fakeElements() {
+  const jpegs = [];
+  const drawn = [];
+  const video = { videoWidth: 640, videoHeight: 480, play: async () => {} };
+  const canvas = {
+    getContext: () => ({ drawImage: (_, x, y, width, height) => drawn.push([x, y, width, height]) }),
+    toBlob: (done) => jpegs.push((bytes) => done(bytes && new Blob([bytes]))),
+  };
+  return { createElement: (tag) => ({ video, canvas })[tag], drawn, jpegs, video };
 }
 
 /** Makes an RTCPeerConnection class that keeps its instances in `made`. */

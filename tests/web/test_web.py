@@ -14,6 +14,7 @@ from gateway.lifecycle import EndReason
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "web"
 MODULES = sorted((WEB / "js").glob("*.js"))
+STREAM = sorted((WEB / "js/stream").glob("*.js"))  # loaded by a call that needs them
 PAGE = (WEB / "index.html").read_text(encoding="utf-8")
 NODE_TIMEOUT_S = 180  # they need 3 s; a machine may be busy
 
@@ -153,15 +154,17 @@ def test_references_of_the_page_exist() -> None:
     assert drawn == symbols
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES + STREAM, ids=lambda path: path.name)
 def test_imports_exist(path: Path) -> None:
-    """Every module that is imported, also in a type, is a file next to the one that imports it."""
+    """Every module that is imported, also in a type, is a file next to the one that imports it, or above."""
     source = path.read_text(encoding="utf-8")
     imported = re.findall(r"""(?:from|import\()\s*["']([^"']+)["']""", source)
-    assert all((path.parent / name).is_file() and name.startswith("./") for name in imported), imported
+    assert all(
+        (path.parent / name).is_file() and name.startswith("./" if path in MODULES else ".") for name in imported
+    )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES + STREAM, ids=lambda path: path.name)
 def test_module_says_what_it_owns(path: Path) -> None:
     """Each module starts with what it owns, what it must not know, and its invariant."""
     head = path.read_text(encoding="utf-8").split("\n\n", maxsplit=1)[0]
@@ -181,3 +184,19 @@ def test_every_module_is_used() -> None:
             source = (WEB / "js" / name).read_text(encoding="utf-8")
             waiting += re.findall(r"""from "\./([^"]+)";""", source)
     assert reached == {path.name for path in MODULES}
+
+
+def test_modules_of_the_stream_are_used_and_come_late() -> None:
+    """No call pays for them that does not need them: one function imports them; from there, each is reached."""
+    sources = {path: path.read_text(encoding="utf-8") for path in MODULES + STREAM}
+    early = [path.name for path in MODULES if re.search(r"""from ["']\./stream/""", sources[path])]
+    assert early == []
+    assert [path.name for path in MODULES if 'import("./stream/stream.js"),' in sources[path]] == ["gateway-client.js"]
+    reached, waiting = set[str](), ["stream.js", "microphone-worklet.js", "voice-worklet.js"]
+    assert '["microphone", "voice"]' in sources[WEB / "js/stream/stream.js"]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += re.findall(r"""from "\./([^"]+)";""", sources[WEB / "js/stream" / name])
+    assert reached == {path.name for path in STREAM}

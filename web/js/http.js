@@ -140,18 +140,29 @@ export class GatewayClient {
   }
 
   /**
-   * Whether the session still exists. A WebSocket that is refused does not tell its page why; a plain request to the
-   * same path does.
+   * Throws when the session is gone, or the gateway is not reached. A WebSocket that is refused does not tell its page
+   * why; a plain request to the same path does.
+   * @param {string} location
+   * @param {AbortSignal} [signal]
+   */
+  async check(location, signal) {
+    try {
+      await this.#ask(`${location}/events`, { cache: "no-store", signal });
+    } catch (problem) {
+      if (problem.isGone || problem.isUnreachable) throw problem;
+    }
+  }
+
+  /**
+   * Whether the session still exists.
    * @param {string} location
    * @returns {Promise<boolean>} true also when the gateway cannot be asked
    */
   async exists(location) {
-    try {
-      await this.#ask(`${location}/events`, { cache: "no-store" });
-    } catch (problem) {
-      return !problem.isGone;
-    }
-    return true;
+    return this.check(location).then(
+      () => true,
+      (problem) => !problem.isGone,
+    );
   }
 
   /**

@@ -7,6 +7,7 @@ import { Peer } from "./peer.js";
 import { Reattach } from "./reattach.js";
 
 const RESTART_MS = 4_000; // a way that is not found by then is looked for better by a new peer
+const STREAM_TRIES = 2; // the first may have begun while there was no network
 const STREAM_AFTER_MS = 5_000; // from the answer: ten checks of each pair, and a relay over TLS has long been found
 
 /** The way of one call's media. */
@@ -236,9 +237,21 @@ export class PeerLeg {
   }
 
   async #reconnect(signal) {
-    // A socket finds the machine that the call has moved to; a peer speaks to the one that it was made with.
-    const mayRestart = this.#isStream || !this.#moves;
-    if (!mayRestart || !(await this.#restarts(signal))) await this.#replacePeer(signal);
+    const isBack = this.#isStream ? await this.#streamsOn(signal) : !this.#moves && (await this.#restarts(signal));
+    if (!isBack) await this.#replacePeer(signal);
+  }
+
+  /**
+   * Whether the stream goes on over another socket, which also finds the machine that the call has moved to. A stream
+   * keeps what was said meanwhile: it is given up only when the gateway is reached, and takes no socket all the same.
+   */
+  async #streamsOn(signal) {
+    this.#isNew ||= this.#moves;
+    for (let tries = 0; tries < STREAM_TRIES; tries += 1) {
+      if (await this.#restarts(signal)) return true;
+      await this.#dependencies.client.check(this.#location, signal);
+    }
+    return false;
   }
 
   /** Whether the present peer found another way. Throws when a new one could not be made either. */

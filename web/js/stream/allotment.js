@@ -4,6 +4,7 @@
 
 const EASY_MS = 60; // sound that takes so much longer than it has to is not late: two parts of a picture before it
 const LATE_MS = 130;
+const CUT_MS = 200; // until what a cut has brought is seen: lateness, and a way there and back
 const CALM_MS = 2_000; // without lateness, before a picture is tried again
 const PARTS_MAX = 24; // 100 KB in a tenth of a second: more than three pictures a second need
 const BUFFERED_MAX_BYTES = 64 * 1024;
@@ -13,7 +14,8 @@ export class Allotment {
   /** @type {number[]} for each part on its way, the number of the block of sound that follows it */
   #onTheirWay = [];
   #parts = 1;
-  #lateMs = -Infinity; // when sound last was late
+  #lateMs = -Infinity; // when sound last was late, or the socket full
+  #cutMs = -Infinity; // when there last was less for it
 
   /** Whether another part may go. */
   get hasRoom() {
@@ -26,9 +28,11 @@ export class Allotment {
   }
 
   /** Whether what waits in the socket is so much that pictures have to go. */
-  isOver(bufferedBytes) {
-    if (bufferedBytes > BUFFERED_MAX_BYTES) this.#parts = 0;
-    return bufferedBytes > BUFFERED_MAX_BYTES;
+  isOver(bufferedBytes, nowMs) {
+    if (bufferedBytes <= BUFFERED_MAX_BYTES) return false;
+    this.#parts = 0;
+    this.#lateMs = nowMs;
+    return true;
   }
 
   /** A part goes; the block of this number is the next to be said. */
@@ -42,8 +46,10 @@ export class Allotment {
     this.#onTheirWay = this.#onTheirWay.filter((after) => after > seq);
     const arrived = before - this.#onTheirWay.length;
     if (lateMs > LATE_MS) {
-      if (nowMs - this.#lateMs > LATE_MS) this.#parts = this.#parts < 2 ? 0 : this.#parts / 2;
       this.#lateMs = nowMs;
+      if (nowMs - this.#cutMs <= CUT_MS) return;
+      this.#cutMs = nowMs;
+      this.#parts = this.#parts < 2 ? 0 : this.#parts / 2;
     } else if (lateMs <= EASY_MS && arrived) {
       this.#parts = Math.min(PARTS_MAX, this.#parts + arrived / this.#parts);
     } else if (this.#parts < 1 && nowMs - this.#lateMs > CALM_MS) {

@@ -1,5 +1,6 @@
 // Owns what was said and has not arrived yet, and how long it takes. It must not know sockets, samples or clocks.
-// Invariant: a block is kept until it has been heard, or until it is older than `KEPT_MS`; numbers rise by one.
+// Invariant: a block is kept until it has been heard, or until it is older than `KEPT_MS`; numbers rise by one a
+// block, also for one that is skipped.
 
 import { SOUND_MS } from "./wire.js";
 
@@ -14,11 +15,6 @@ export class Spoken {
   #least = [];
   #next = 0;
   #delayMs = 0;
-
-  /** Of the next block. */
-  get next() {
-    return this.#next;
-  }
 
   /** From a block to the word that it has arrived, the last time; `undefined` before the first. */
   get delayMs() {
@@ -39,6 +35,11 @@ export class Spoken {
     this.#unheard.push({ seq: this.#next, block, sentMs: undefined });
     if (this.#unheard.length > KEPT_MS / SOUND_MS) this.#unheard.shift();
     return this.#next++;
+  }
+
+  /** A block was spoken that nobody will hear. */
+  skip() {
+    this.#next += 1;
   }
 
   /** The block of this number has been sent. */

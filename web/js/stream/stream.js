@@ -11,6 +11,7 @@ import { FLUSH, HEARD, message, PICTURE, read, SOUND, VOICE } from "./wire.js";
 
 const OPEN = 1; // WebSocket.OPEN
 const SILENT_MS = 2_000; // sound that has not arrived for so long, with a way back that is silent too, is stuck
+const TOO_LATE_MS = 5_000; // what is said so long before it arrives makes no conversation: it is left out
 const KEEP_ALIVE_MS = 1_000; // also while the system keeps the microphone: the gateway counts who says nothing as away
 const NO_WAY = "No sound can get from this network to the gateway.";
 
@@ -272,6 +273,8 @@ export class Stream {
 
   /** 40 ms of the microphone: the beat of all that is sent. */
   #said(block) {
+    const isTooLate = this.#isUp && this.#spoken.waitingMs(this.#dependencies.clock.nowMs()) > TOO_LATE_MS;
+    if (isTooLate) return this.#spoken.skip();
     const seq = this.#spoken.add(block);
     if (!this.#isUp) return;
     this.#showSome(seq);
@@ -284,9 +287,10 @@ export class Stream {
   }
 
   #showSome(nextSeq) {
-    if (this.#allotment.isOver(this.#socket?.bufferedAmount ?? 0)) this.#camera.drop();
+    const nowMs = this.#dependencies.clock.nowMs();
+    if (this.#allotment.isOver(this.#socket.bufferedAmount, nowMs) || this.#allotment.isShut) this.#camera.drop();
     if (!this.#camera.hasParts) {
-      if (this.#allotment.hasRoom) this.#camera.take(this.#dependencies.clock.nowMs());
+      if (this.#allotment.hasRoom) this.#camera.take(nowMs);
       this.#isBetween = true;
     }
     while (this.#camera.hasParts && this.#allotment.hasRoom) {
