@@ -114,13 +114,15 @@ class StreamPeer:
         """A message arrived; raises ValueError for one that is none, or comes faster than anybody speaks."""
         message = read(data)
         self._heard_s = now_s
-        if message.kind is Kind.HEARD:
+        if message.kind is Kind.SOUND:  # which has a bound of its own
+            self._take_sound(message, now_s)
+            return
+        wanted = self._intake.take(len(data), message.kind is Kind.PICTURE)
+        if message.kind is Kind.PICTURE:
+            self._take_picture(message, now_s, wanted=wanted)
+        elif wanted:
             self._ear.heard(message.seq)
             self._pace()
-        elif message.kind is Kind.SOUND:
-            self._take_sound(message, now_s)
-        else:
-            self._take_picture(message, now_s, wanted=self._intake.take(len(data), True))
 
     def _take_sound(self, message: Message, now_s: float) -> None:
         if not self._sound.take(now_s):

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from typing import Any, cast
 
+from gateway.guard.intake import SOUND_PACKETS_MAX, Verdict
 from gateway.media.peer_sink import PeerState
 from gateway.media.playout import BYTES_PER_MS, Playout
 from gateway.media.stream import StreamPeer
@@ -160,3 +161,26 @@ async def test_a_browser_learns_how_far_its_sound_has_come() -> None:
     call.peer.take(write(Kind.SOUND, 1, bytes(SOUND_BYTES)), 1.0)
     assert socket.sent[-1] == write(Kind.HEARD, 9)
     assert call.told.blocks == 10
+
+
+@virtually
+async def test_who_tells_without_end_what_was_heard_is_sent_away() -> None:
+    """Beyond what any browser tells it is not looked at, and after ten seconds of it the call is to end."""
+    call, socket = Call(), Socket()
+    verdicts: list[Verdict] = []
+    call.told.peer_intake = verdicts.append  # type: ignore[attr-defined]
+    running = asyncio.create_task(call.peer.run())
+    call.peer.connect(socket, None)
+    await call.pass_by(0.4)
+    for _ in range(SOUND_PACKETS_MAX):
+        call.peer.take(write(Kind.HEARD, 0), 0.4)
+    on_its_way_ms = call.peer.figures()["voice_on_its_way_ms"]
+    call.peer.take(write(Kind.HEARD, socket.voice[-1]), 0.4)
+    assert call.peer.figures()["voice_on_its_way_ms"] == on_its_way_ms > 0
+    for _ in range(120):
+        await asyncio.sleep(0.1)
+        for _ in range(400):
+            call.peer.take(write(Kind.HEARD, 0), asyncio.get_running_loop().time())
+    assert verdicts[-1] is Verdict.END
+    await call.peer.close()
+    await running
