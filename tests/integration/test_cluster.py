@@ -25,7 +25,7 @@ from tests.integration.caller import Caller
 from tests.integration.streamer import streaming
 from tests.integration.test_rtvi import RtviCaller
 from tests.integration.test_session import condition, until
-from tests.programs import free_port
+from tests.programs import NEVER_BUSY, free_port
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -85,6 +85,7 @@ async def open_node(simulator: Simulator) -> AsyncIterator[OpenNode]:
         async def open_one(machine: str = "", **overrides: object) -> Running:
             port = free_port()
             values = {
+                **NEVER_BUSY,
                 "node_url": f"http://127.0.0.1:{port}",
                 "upstream": "simulator",
                 "upstream_url": simulator.url,

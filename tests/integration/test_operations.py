@@ -17,6 +17,7 @@ from gateway.telemetry.logs import JsonFormatter
 from gateway.telemetry.pulse import STALE_S, Pulse
 from tests.integration.caller import Caller
 from tests.integration.test_session import PATIENCE_S, condition, until
+from tests.programs import NEVER_BUSY
 
 
 async def test_a_loop_that_was_stuck_is_unhealthy(client: TestClient, monkeypatch: Any) -> None:
@@ -53,7 +54,7 @@ async def test_readiness_has_reasons(open_client: Any) -> None:
 
 async def test_a_gateway_that_ends_is_not_ready(simulator: Simulator) -> None:
     """So that a balancer sends nobody any more."""
-    settings = Settings(upstream="simulator", upstream_url=simulator.url)
+    settings = Settings(upstream="simulator", upstream_url=simulator.url, **NEVER_BUSY)
     async with open_gateway(settings) as application, TestClient(TestServer(application)) as client:
         await application.on_shutdown[0](application)
         ready = await client.get("/readyz")
@@ -116,7 +117,8 @@ async def test_a_turn_reaches_the_collector(simulator: Simulator) -> None:
     collector = web.Application()
     collector.router.add_post("/v1/traces", take)
     async with TestServer(collector) as at:
-        settings = Settings(upstream="simulator", upstream_url=simulator.url, otlp_url=str(at.make_url("/v1/traces")))
+        values = {"upstream": "simulator", "upstream_url": simulator.url, **NEVER_BUSY}
+        settings = Settings(**values, otlp_url=str(at.make_url("/v1/traces")))
         async with (
             open_gateway(settings) as application,
             TestClient(TestServer(application)) as client,
