@@ -1,0 +1,1 @@
+"""How many calls a machine holds, and what one costs: `make bench-capacity`."""

@@ -1,0 +1,121 @@
+"""How many calls a machine holds, and what one costs: `make bench-capacity` writes docs/capacity.json and what is made
+of it.
+
+A gateway in a process of its own, with everything on that an operator has on; in others a model that costs little, and
+callers that send recorded media over real ICE, DTLS and SRTP. In the same run, with the same media: what the codecs and
+the system's calls cost alone, and what others cost. `--scenarios page --servers gateway --seconds 10` chooses;
+`--calls 10,20` replaces the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.capacity import table
+from bench.capacity.delay import delays, percentiles
+from bench.capacity.floor import floor
+from bench.capacity.measure import Run, Server, gateway, ramp
+from bench.capacity.scale import admission, starts, workers
+from bench.capacity.scenario import SCENARIOS
+from bench.peers.servers import PEERS
+
+STEPS = {"audio": (10, 40, 70), "page": (10, 25, 40), "480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
+PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some
+PARTS = ("load", "floor", "peers", "start", "delay", "workers", "admission")
+WINDOW_S = 20.0
+DELAY_SCENARIO, DELAY_CALLS, FULL_SHARE = "page", 4, 0.8
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All that was asked for, as JSON."""
+    found: dict[str, Any] = {"runs": [], "floor": {}}
+    asked = set(options.parts.split(","))
+    if "start" in asked:
+        found["start"] = await starts(say)
+    for name in options.scenarios.split(","):
+        runs: list[Run] = []
+        counts = tuple(map(int, options.calls.split(","))) if options.calls else STEPS[name]
+        if "load" in asked:
+            runs.append(await ramp(gateway(), name, counts, options.seconds, say))
+        if "peers" in asked:
+            steps = PEER_STEPS.get(name, (1,))
+            runs += [await ramp(peer, name, steps, options.seconds, say) for peer in _peers(options.peers)]
+        if "floor" in asked:
+            frames_per_s = runs[0].steps[0].frames_per_s if runs else 0.0
+            found["floor"][name] = floor(SCENARIOS[name], frames_per_s)
+            say(f"floor, {name}: {sum(found['floor'][name].values()):.2f} %")
+        found["runs"] += [asdict(run) for run in runs]
+    found |= await _whole(asked, options, found["runs"])
+    return found
+
+
+def _peers(names: str) -> list[Server]:
+    return [PEERS[name]() for name in names.split(",") if name]
+
+
+async def _whole(asked: set[str], options: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What needs to be known of the whole gateway."""
+    found: dict[str, Any] = {}
+    full = options.full or table.largest(runs, DELAY_SCENARIO) or STEPS[DELAY_SCENARIO][-1]
+    if "delay" in asked:
+        rows = []
+        for calls in (DELAY_CALLS, round(full * FULL_SHARE)):
+            result = await delays(DELAY_SCENARIO, calls, options.seconds * 2)
+            kinds = {kind: percentiles(getattr(result, kind)) for kind in ("mic_to_wire", "wire_to_rtp", "barge_in")}
+            rows.append({"calls": result.calls, "unmatched": result.unmatched, **kinds})
+            say(f"delays: {rows[-1]}")
+        found["delay"] = rows
+    if "workers" in asked:
+        found["workers"] = await workers(options.seconds, say)
+    if "admission" in asked:
+        found["admission"] = await admission(options.seconds, say)
+    return found
+
+
+def main() -> int:
+    """Measure and write; 1 when a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenarios", default=",".join(SCENARIOS))
+    parser.add_argument("--peers", default=",".join(PEERS), help="who else; empty for nobody")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--calls", default="", help="steps, comma-separated, for every scenario")
+    parser.add_argument("--full", type=int, default=0, help="calls of a full gateway (else the most measured)")
+    parser.add_argument("--seconds", type=float, default=WINDOW_S, help="that each step is looked at")
+    parser.add_argument("--report", type=Path, help="where to, such as docs/capacity.json")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    found = asyncio.run(measure(options))
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.machine()}, CPython {platform.python_version()}",
+        "cores": os.cpu_count(),
+        "load_average": round(load, 1),
+        "seconds": options.seconds,
+        **found,
+    }
+    if options.report:
+        options.report.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    print(table.render(facts))
+    return int(bool(table.misses(facts)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What one number does not say: how soon a gateway is ready, what a second worker brings, and who is turned away.
+
+Owns these three measurements. It must not know reports.
+**Invariant: each begins with a gateway of its own.**
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.capacity.measure import SETTLE_S, bench, gateway, ramp
+from bench.capacity.process import now_s, running
+from bench.capacity.scenario import cadence
+from gateway.settings import Settings
+from tests.programs import NEVER_BUSY
+
+STARTS = 5
+IDLE_S = 2.0
+WORKERS_CALLS = 12  # of each worker
+WORKERS_SCENARIO, ADMISSION_SCENARIO = "page", "audio"
+ADMISSION_CALLS, ADMISSION_STEP, STEP_S = 200, 10, 4.0
+
+Tell = Callable[[str], None]
+
+
+async def starts(tell: Tell) -> dict[str, Any]:
+    """Seconds from the command to the address being told, and what an idle gateway holds."""
+    server = gateway()
+    settings = {name: value.replace("{model}", "ws://127.0.0.1:9") for name, value in server.settings.items()}
+    ready_s, idle_mb = [], []
+    with tempfile.TemporaryDirectory() as name:
+        for _ in range(STARTS):
+            begun_s = now_s()
+            async with running(server.command, Path(name) / "server.log", **settings) as process:
+                await process.line(server.ready)
+                ready_s.append(round(now_s() - begun_s, 3))
+                await asyncio.sleep(IDLE_S)
+                idle_mb.append(round(process.usage().memory_bytes / 1e6, 1))
+    tell(f"ready after {ready_s} s, idle with {idle_mb} MB")
+    return {"ready_s": ready_s, "idle_mb": idle_mb}
+
+
+async def workers(window_s: float, tell: Tell) -> dict[str, Any]:
+    """What a call costs with one worker, and with two that have twice the calls."""
+    one = (await ramp(gateway(), WORKERS_SCENARIO, (WORKERS_CALLS,), window_s, tell)).steps[0]
+    two = (await ramp(gateway(2), WORKERS_SCENARIO, (2 * WORKERS_CALLS,), window_s, tell)).steps[0]
+    return {"calls": [one.calls, two.calls], "percent": [one.percent, two.percent]}
+
+
+async def admission(window_s: float, tell: Tell) -> dict[str, Any]:
+    """Calls are added to a gateway with its usual limits until it takes no more; how steady their sound is then."""
+    usual = {f"GATEWAY_{name.upper()}": str(Settings.model_fields[name].default) for name in NEVER_BUSY}
+    async with bench(gateway(1, **usual), ADMISSION_SCENARIO) as running_bench:
+        live = 0
+        for wanted in range(ADMISSION_STEP, ADMISSION_CALLS + 1, ADMISSION_STEP):
+            live = await running_bench.calls(wanted)
+            tell(f"admission: {live} calls")
+            if live < wanted:
+                break
+            await asyncio.sleep(STEP_S)
+        await asyncio.sleep(SETTLE_S)
+        begun_s = now_s()
+        await asyncio.sleep(window_s)
+        heard = await running_bench.arrivals()
+    steady = cadence([one["audio"] for one in heard[:live]], begun_s, begun_s + window_s)
+    return {"calls": live, "refused": live < ADMISSION_CALLS, "p99_ms": steady.p99_ms, "share": steady.share}

@@ -1,0 +1,278 @@
+"""The capacity of the gateway as people read it, made from docs/capacity.json.
+
+    python -m bench.capacity.table docs README.md     writes docs/capacity.md, its charts, and the parts of others anew
+
+Owns the rendering and the targets. **Invariant: what was not measured is "–", and no figure comes from elsewhere.**
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.capacity.scenario import SCENARIOS, slope
+from bench.chart import bars
+from gateway.settings_table import between
+
+Facts = dict[str, Any]
+
+NOTHING = "–"
+BEGIN, END = "<!-- capacity: made by `make docs`, do not edit -->", "<!-- /capacity -->"
+BASELINES = {"pipecat": "Pipecat", "naive": "plain bridge", "fastrtc": "FastRTC"}
+SERIES = ("gateway", "floor", *BASELINES.values())
+BUSY_SHARE = 0.85  # of a processor: where the gateway sheds load by itself (GATEWAY_LOAD_CPU)
+MAXIMA = {"of Pipecat": ("pipecat", 1 / 12), "of the plain bridge": ("naive", 1 / 7)}
+FLOOR_TIMES = 2.0
+DELAY_TARGETS = {
+    ("mic_to_wire", "p50"): 60,
+    ("mic_to_wire", "p99"): 120,
+    ("wire_to_rtp", "p99"): 25,
+    ("barge_in", "p99"): 45,
+}
+DELAY_WORDS = {
+    "mic_to_wire": "sound: from the phone's packet to the wire to the model, the 40 ms of a message included",
+    "wire_to_rtp": "the model's voice: from its wire to the first packet to the phone",
+    "barge_in": "from `interrupted` to the last packet of the old answer",
+}
+READY_S, IDLE_MB, WORKERS_TIMES, CADENCE_MS = 1.0, 90.0, 1.9, 80.0
+HEAD = """# Capacity
+
+By `make bench-capacity`, {date}, commit {commit}, {machine}, {cores} shared cores with a load of {load_average:.1f} before
+anything began. The gateway is a process of its own with everything on: tokens, metrics that are read each 5 s,
+transcripts, an event socket for each call. Callers (`bench/capacity/replayer.py`) and model (`bench/capacity/model.py`)
+are others: real ICE, DTLS and SRTP, recorded Opus with RED, VP8 and H.264; the model speaks 40 % of the time, the picture
+moves all the time. Each step was looked at for {seconds:.0f} s. Processor time is that of the server's processes alone.
+
+On a shared machine the same work takes up to half as long again as on an idle one: trust the ratios within the run.
+
+"""
+
+
+def largest(runs: list[Facts], scenario: str) -> int:
+    """The most calls of the gateway whose sound came steadily; 0 when there were none."""
+    steps = [step for run in runs if (run["server"], run["scenario"]) == ("gateway", scenario) for step in run["steps"]]
+    return max((step["calls"] for step in steps if _is_steady(step)), default=0)
+
+
+def _is_steady(step: Facts) -> bool:
+    return bool(step["cadence"]["p99_ms"] <= CADENCE_MS and step["cadence"]["share"] >= 0.99)
+
+
+def _run(facts: Facts, server: str, scenario: str) -> Facts | None:
+    return next((run for run in facts["runs"] if (run["server"], run["scenario"]) == (server, scenario)), None)
+
+
+def percent(run: Facts) -> float:
+    """What a call costs with the most that were measured."""
+    return float(run["steps"][-1]["percent"])
+
+
+def further_mb(run: Facts) -> float | None:
+    """What one more call takes."""
+    points = [(step["calls"], step["memory_mb"]) for step in run["steps"]]
+    return slope(points) if len(points) > 1 else None
+
+
+def _floor(facts: Facts, scenario: str) -> float | None:
+    parts = facts["floor"].get(scenario)
+    return sum(parts.values()) if parts else None
+
+
+Judgement = tuple[str, str, float, float, bool]  # what, form of the figure, bound, measured, met
+
+
+def judged(facts: Facts) -> Iterator[Judgement]:
+    """The targets of what was measured."""
+
+    def at_most(what: str, form: str, bound: float, value: float | None) -> Iterator[Judgement]:
+        if value is not None:
+            yield what, form, bound, value, value <= bound
+
+    for name, scenario in SCENARIOS.items():
+        run, floor = _run(facts, "gateway", name), _floor(facts, name)
+        if run is None:
+            continue
+        yield from at_most(f"{scenario.words}: a call", "{:.2f} %", scenario.target_percent, percent(run))
+        yield from at_most(f"{scenario.words}: one more call", "{:.1f} MB", scenario.target_memory_mb, further_mb(run))
+        if floor is not None:
+            yield from at_most(f"{scenario.words}: times the floor", "{:.2f}", FLOOR_TIMES, percent(run) / floor)
+        for words, (peer, share) in MAXIMA.items():
+            if (other := _run(facts, peer, name)) is not None:
+                yield from at_most(f"{scenario.words}: {words}", "{:.3f}", share, percent(run) / percent(other))
+        threads = [step["threads"] for step in run["steps"]]
+        yield from at_most(f"{scenario.words}: more threads for more calls", "{:.0f}", 0, threads[-1] - threads[0])
+    if start := facts.get("start"):
+        yield from at_most("ready after", "{:.2f} s", READY_S, _middle(start["ready_s"]))
+        yield from at_most("an idle process", "{:.0f} MB", IDLE_MB, _middle(start["idle_mb"]))
+    for row in facts.get("delay", [])[-1:]:
+        for (kind, share), bound in DELAY_TARGETS.items():
+            words = f"{DELAY_WORDS[kind].partition(':')[0]}, {share}, with {row['calls']} calls"
+            yield from at_most(words, "{:.0f} ms", bound, row[kind].get(share))
+    if two := facts.get("workers"):
+        times = 2 * two["percent"][0] / two["percent"][1]
+        yield "two workers, times one", "{:.2f}", WORKERS_TIMES, times, times >= WORKERS_TIMES
+    if met := facts.get("admission"):
+        yield from at_most("cadence p99 of a gateway that takes no more", "{:.0f} ms", CADENCE_MS, met["p99_ms"])
+
+
+def misses(facts: Facts) -> list[str]:
+    """What is not met."""
+    return [what for what, *_, met in judged(facts) if not met]
+
+
+def render(facts: Facts) -> str:
+    """docs/capacity.md."""
+    parts = [HEAD.format(**facts), "![Processor time of a call](capacity.svg)\n\n", _calls(facts), _floors(facts)]
+    parts += [_delays(facts), _rest(facts), "## Targets\n\n| target | | measured | |\n| --- | --- | --- | --- |\n"]
+    for what, form, bound, value, met in judged(facts):
+        sign = "≥" if what.startswith("two workers") else "≤"
+        verdict = "met" if met else "**missed**"
+        parts.append(f"| {what} | {sign} {form.format(bound)} | {form.format(value)} | {verdict} |\n")
+    return "".join(parts)
+
+
+def _calls(facts: Facts) -> str:
+    text = (
+        "## What a call costs\n\n*a call*: percent of one core. *cadence*: between two messages of 40 ms to the model, ms. "
+        "*sound*: of the sound that should have come in the window, of the call with least. *lag*: of the event loop.\n\n"
+        "| calls | server | at once | a call | one more | threads | pictures/s | cadence p50, p99, most | sound | lag p99 |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    )
+    for run in facts["runs"]:
+        more = further_mb(run)
+        for step in run["steps"]:
+            steady, lag = step["cadence"], step["lag_p99_ms"]
+            cells = [
+                SCENARIOS[run["scenario"]].words,
+                BASELINES.get(run["server"], run["server"]),
+                str(step["calls"]),
+                f"{step['percent']:.2f} %",
+                NOTHING if more is None else f"{more:.1f} MB",
+                str(step["threads"]),
+                f"{step['frames_per_s']:.1f}",
+                f"{steady['p50_ms']:.0f}, {steady['p99_ms']:.0f}, {steady['most_ms']:.0f}",
+                f"{steady['share'] * 100:.1f} %",
+                NOTHING if lag is None else f"≤ {lag:.0f} ms",
+            ]
+            text += f"| {' | '.join(cells)} |\n"
+    return text + "\n"
+
+
+def _floors(facts: Facts) -> str:
+    if not facts["floor"]:
+        return ""
+    text = (
+        "## The floor\n\nThe same media through the codecs and the system's calls alone, percent of one core a call. "
+        "*UDP* is one system call for each packet, *WebSocket* a masked message and its write.\n\n"
+    )
+    names = list(dict.fromkeys(name for parts in facts["floor"].values() for name in parts))
+    text += f"| calls | {' | '.join(names)} | all | the gateway, times that |\n"
+    text += "| --- " * (len(names) + 3) + "|\n"
+    for scenario, parts in facts["floor"].items():
+        whole, run = sum(parts.values()), _run(facts, "gateway", scenario)
+        cells = [f"{parts[name]:.2f}" if name in parts else NOTHING for name in names]
+        times = NOTHING if run is None else f"{percent(run) / whole:.2f}"
+        text += f"| {SCENARIOS[scenario].words} | {' | '.join(cells)} | {whole:.2f} | {times} |\n"
+    return text + "\n"
+
+
+def _delays(facts: Facts) -> str:
+    rows = facts.get("delay", [])
+    if not rows:
+        return ""
+    text = "## Delay\n\nMilliseconds inside the gateway, over loopback: p50, p95, p99.\n\n| |"
+    text += "".join(f" {row['calls']} calls |" for row in rows) + "\n| --- |" + " --- |" * len(rows) + "\n"
+    for kind, words in DELAY_WORDS.items():
+        cells = [", ".join(f"{value:.0f}" for value in row[kind].values()) or NOTHING for row in rows]
+        text += f"| {words} | {' | '.join(cells)} |\n"
+    return text + "\nFrom the tap to a connected call: [start-bench.md](start-bench.md).\n\n"
+
+
+def _rest(facts: Facts) -> str:
+    text = ""
+    if two := facts.get("workers"):
+        counts = " and ".join(f"{calls} calls at {cost:.2f} % each" for calls, cost in zip(*two.values(), strict=True))
+        text += f"One worker and two: {counts}, so two carry {2 * two['percent'][0] / two['percent'][1]:.2f} times as many.\n\n"
+    if met := facts.get("admission"):
+        text += (
+            f"With the usual limits of load a gateway of one process took {met['calls']} calls of sound alone"
+            f"{' and refused the next' if met['refused'] else ''}; with all of them the cadence had a p99 of "
+            f"{met['p99_ms']:.0f} ms.\n\n"
+        )
+    return text
+
+
+def _middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def chart(facts: Facts) -> str:
+    """docs/capacity.svg."""
+    groups: dict[str, dict[str, float | None]] = {}
+    for name, scenario in SCENARIOS.items():
+        runs = {server: _run(facts, server, name) for server in ("gateway", *BASELINES)}
+        values = {BASELINES.get(server, server): percent(run) for server, run in runs.items() if run is not None}
+        if values:
+            groups[scenario.words] = {**values, "floor": _floor(facts, name)}
+    return bars("Processor time of a call, percent of one core", " %", groups, SERIES)
+
+
+def sizing(facts: Facts) -> str:
+    """The table of docs/operate.md."""
+    lines = [
+        f"By [the bench]({'capacity.md'}) of {facts['date']}, commit {facts['commit']}, {facts['machine']}, "
+        f"{facts['cores']} shared cores:\n",
+        f"| calls | a call takes | on one core ({BUSY_SHARE:.0%} busy) | one more call |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, scenario in SCENARIOS.items():
+        if (run := _run(facts, "gateway", name)) is not None:
+            more, cost = further_mb(run), percent(run)
+            memory = NOTHING if more is None else f"{more:.1f} MB"
+            lines.append(f"| {scenario.words} | {cost:.2f} % of a core | {BUSY_SHARE * 100 / cost:.0f} | {memory} |")
+    return "\n".join(lines)
+
+
+def short(facts: Facts) -> str:
+    """The README's table."""
+    others = [peer for peer in BASELINES if any(run["server"] == peer for run in facts["runs"])]
+    lines = [
+        f"| a call, percent of one core | gateway | codecs alone | {' | '.join(BASELINES[peer] for peer in others)} |",
+        "| --- " * (3 + len(others)) + "|",
+    ]
+    for name, scenario in SCENARIOS.items():
+        if (run := _run(facts, "gateway", name)) is None:
+            continue
+        runs = [_run(facts, peer, name) for peer in others]
+        floor = _floor(facts, name)
+        cells = [NOTHING if one is None else f"{percent(one):.1f}" for one in runs]
+        cells.insert(0, NOTHING if floor is None else f"{floor:.2f}")
+        lines.append(f"| {scenario.words} | {percent(run):.2f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def insert(document: str, text: str) -> str:
+    """The document with a part between its markers; raises ValueError without them."""
+    return between(document, BEGIN, text, END)
+
+
+def read(path: Path) -> Facts:
+    """The report of a run."""
+    facts: Facts = json.loads(path.read_text(encoding="utf-8"))
+    return facts
+
+
+def write(docs: Path, readme: Path) -> None:
+    """All that is made of docs/capacity.json."""
+    facts = read(docs / "capacity.json")
+    (docs / "capacity.md").write_text(render(facts), encoding="utf-8")
+    (docs / "capacity.svg").write_text(chart(facts), encoding="utf-8")
+    for path, text in ((readme, short(facts)), (docs / "operate.md", sizing(facts))):
+        path.write_text(insert(path.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(*map(Path, sys.argv[1:3]))
