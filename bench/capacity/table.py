@@ -40,11 +40,11 @@ DELAY_WORDS = {
 READY_S, IDLE_MB, WORKERS_TIMES, CADENCE_MS = 1.0, 90.0, 1.9, 80.0
 HEAD = """# Capacity
 
-By `make bench-capacity`, {date}, commit {commit}, {machine}, {cores} shared cores with a load of {load_average:.1f} before
-anything began. The gateway is a process of its own with everything on: tokens, metrics that are read each 5 s,
+By `make bench-capacity`, {date}, commit {commit}, {machine}, {cores} shared cores with a load of {load_average:.1f}
+before anything began. The gateway is a process of its own with everything on: tokens, metrics that are read each 5 s,
 transcripts, an event socket for each call. Callers (`bench/capacity/replayer.py`) and model (`bench/capacity/model.py`)
-are others: real ICE, DTLS and SRTP, recorded Opus with RED, VP8 and H.264; the model speaks 40 % of the time, the picture
-moves all the time. Each step was looked at for {seconds:.0f} s. Processor time is that of the server's processes alone.
+are others: real ICE, DTLS and SRTP, recorded Opus with RED, VP8 and H.264; the model speaks 40 % of the time, the
+picture moves all the time. Each step was looked at for {seconds:.0f} s. Processor time is that of the server alone.
 
 On a shared machine the same work takes up to half as long again as on an idle one: trust the ratios within the run.
 
@@ -84,13 +84,14 @@ def _floor(facts: Facts, scenario: str) -> float | None:
 Judgement = tuple[str, str, float, float, bool]  # what, form of the figure, bound, measured, met
 
 
+def at_most(what: str, form: str, bound: float, value: float | None) -> Iterator[Judgement]:
+    """A target; none where nothing was measured."""
+    if value is not None:
+        yield what, form, bound, value, value <= bound
+
+
 def judged(facts: Facts) -> Iterator[Judgement]:
     """The targets of what was measured."""
-
-    def at_most(what: str, form: str, bound: float, value: float | None) -> Iterator[Judgement]:
-        if value is not None:
-            yield what, form, bound, value, value <= bound
-
     for name, scenario in SCENARIOS.items():
         run, floor = _run(facts, "gateway", name), _floor(facts, name)
         if run is None:
@@ -104,6 +105,10 @@ def judged(facts: Facts) -> Iterator[Judgement]:
                 yield from at_most(f"{scenario.words}: {words}", "{:.3f}", share, percent(run) / percent(other))
         threads = [step["threads"] for step in run["steps"]]
         yield from at_most(f"{scenario.words}: more threads for more calls", "{:.0f}", 0, threads[-1] - threads[0])
+    yield from _judged_whole(facts)
+
+
+def _judged_whole(facts: Facts) -> Iterator[Judgement]:
     if start := facts.get("start"):
         yield from at_most("ready after", "{:.2f} s", READY_S, _middle(start["ready_s"]))
         yield from at_most("an idle process", "{:.0f} MB", IDLE_MB, _middle(start["idle_mb"]))
@@ -112,10 +117,15 @@ def judged(facts: Facts) -> Iterator[Judgement]:
             words = f"{DELAY_WORDS[kind].partition(':')[0]}, {share}, with {row['calls']} calls"
             yield from at_most(words, "{:.0f} ms", bound, row[kind].get(share))
     if two := facts.get("workers"):
-        times = 2 * two["percent"][0] / two["percent"][1]
+        times = _times_one(two)
         yield "two workers, times one", "{:.2f}", WORKERS_TIMES, times, times >= WORKERS_TIMES
     if met := facts.get("admission"):
         yield from at_most("cadence p99 of a gateway that takes no more", "{:.0f} ms", CADENCE_MS, met["p99_ms"])
+
+
+def _times_one(two: Facts) -> float:
+    """How many times the calls of one worker two can carry: by what each call costs."""
+    return float(2 * two["percent"][0] / two["percent"][1])
 
 
 def misses(facts: Facts) -> list[str]:
@@ -136,9 +146,9 @@ def render(facts: Facts) -> str:
 
 def _calls(facts: Facts) -> str:
     text = (
-        "## What a call costs\n\n*a call*: percent of one core. *cadence*: between two messages of 40 ms to the model, ms. "
-        "*sound*: of the sound that should have come in the window, of the call with least. *lag*: of the event loop.\n\n"
-        "| calls | server | at once | a call | one more | threads | pictures/s | cadence p50, p99, most | sound | lag p99 |\n"
+        "## What a call costs\n\n*a call*: percent of one core. *cadence*: between two messages of 40 ms to the model, "
+        "ms: p50, p99, most. *sound*: of what should have come in the window, of the call with least. *lag*: of the event "
+        "loop, p99.\n\n| calls | server | at once | a call | one more | threads | pictures/s | cadence | sound | lag |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
     for run in facts["runs"]:
@@ -195,7 +205,7 @@ def _rest(facts: Facts) -> str:
     text = ""
     if two := facts.get("workers"):
         counts = " and ".join(f"{calls} calls at {cost:.2f} % each" for calls, cost in zip(*two.values(), strict=True))
-        text += f"One worker and two: {counts}, so two carry {2 * two['percent'][0] / two['percent'][1]:.2f} times as many.\n\n"
+        text += f"One worker and two: {counts}, two carry {_times_one(two):.2f} times as many.\n\n"
     if met := facts.get("admission"):
         text += (
             f"With the usual limits of load a gateway of one process took {met['calls']} calls of sound alone"
