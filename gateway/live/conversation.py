@@ -79,7 +79,7 @@ class Conversation:
         self._breaker = breaker or Breaker()
         self._connect = connect
         self._outbox = Outbox()
-        self._outbox_filled = asyncio.Event()
+        self._exchange: Exchange | None = None  # of the open link
         self._closing = asyncio.Event()
         self._watchdog = Watchdog(policy.answer_s, policy.more_s)
         self._rotation = Rotation()
@@ -134,14 +134,15 @@ class Conversation:
             return
         dropped_ms = self._outbox.dropped_audio_ms
         self._outbox.put_audio(pcm, self._now_s)
-        metrics.AUDIO_DROPPED_MS.inc(self._outbox.dropped_audio_ms - dropped_ms)
-        self._outbox_filled.set()
+        if self._outbox.dropped_audio_ms > dropped_ms:
+            metrics.AUDIO_DROPPED_MS.inc(self._outbox.dropped_audio_ms - dropped_ms)
+        self._go_on()
 
     def audio_stream_end(self) -> None:
         """The sound pauses; it goes on with the next `send_audio`."""
         self._user_speaks = False
         self._outbox.put_audio_stream_end(self._now_s)
-        self._outbox_filled.set()
+        self._go_on()
 
     def send_frame(self, frame_id: int, jpeg: bytes) -> None:
         """The newest frame; one that still waits is replaced. `FrameSent` tells when it went."""
@@ -150,7 +151,7 @@ class Conversation:
             return
         metrics.FRAMES_REPLACED.inc(self._outbox.has_frame)
         self._outbox.put_frame(frame_id, jpeg)
-        self._outbox_filled.set()
+        self._go_on()
 
     def send_text(self, text: str) -> None:
         """A turn of the person in writing."""
@@ -168,7 +169,7 @@ class Conversation:
         # Its link may be gone, or die before it went: to the next one the id means nothing.
         told = messages.typed(self._upstream.model, self._memory.tool(name, response))
         self._outbox.put_control(answer, elsewhere=told)
-        self._outbox_filled.set()
+        self._go_on()
         self._tools.over([call_id])
         if waits or scheduling != "SILENT":
             self._watchdog.user_ended(self._now_s)
@@ -211,7 +212,7 @@ class Conversation:
         """Let the model answer this."""
         self._watchdog.user_ended(self._now_s)
         self._outbox.put_control(messages.typed(self._upstream.model, text))
-        self._outbox_filled.set()
+        self._go_on()
 
     # The ladder
 
@@ -241,7 +242,11 @@ class Conversation:
             self._link_opened()
             for event in first_events:
                 self._take(event)
-            await Exchange(link, self._outbox, self._outbox_filled, self._take, self._sent, self._look).run()
+            self._exchange = Exchange(link, self._outbox, self._take, self._sent, self._look)
+            try:
+                await self._exchange.run()
+            finally:
+                self._exchange = None
 
     def _setup(self) -> str:
         """The setup of the next link."""
@@ -383,6 +388,11 @@ class Conversation:
 
     # What goes
 
+    def _go_on(self) -> None:
+        """Something new waits."""
+        if self._exchange is not None:
+            self._exchange.go_on()
+
     def _sent(self, outgoing: Outgoing) -> None:
         match outgoing:
             case Audio(pcm):
@@ -423,7 +433,7 @@ class Conversation:
         self._on_event(Notice(alarm.trouble.value, "The model has not answered yet; asking it again.", "info"))
         if remedy is Remedy.NUDGE:
             self._outbox.put_control(messages.typed(self._upstream.model, ASK_AGAIN))
-            self._outbox_filled.set()
+            self._go_on()
             return
         raise LinkLeft("watchdog", keep_handle=remedy is Remedy.RESUME)
 

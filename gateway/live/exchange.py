@@ -38,18 +38,28 @@ class Exchange:
         self,
         link: Link,
         outbox: Outbox,
-        filled: asyncio.Event,
         take: Callable[[messages.ServerEvent], None],
         sent: Callable[[Outgoing], None],
         look: Callable[[float], None],
     ) -> None:
         self._link = link
         self._outbox = outbox
-        self._filled = filled
+        self._filled = asyncio.Event()
         self._take = take
         self._sent = sent
         self._look = look
         self._sending_since_s: float | None = None
+
+    def go_on(self) -> None:
+        """Something was put into the outbox: what the network takes at once goes at once, without another task."""
+        loop = asyncio.get_running_loop()
+        while self._sending_since_s is None and self._link.is_free:
+            outgoing = self._outbox.next(loop.time(), 0)
+            if outgoing is None:
+                return
+            self._link.write(encode(outgoing))
+            self._sent(outgoing)
+        self._filled.set()
 
     async def run(self) -> None:
         """Until one of the loops finds the link ended or to be left."""

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.protocol import State
 
 from gateway.live import messages
 from gateway.live.recovery import Ending, Phase
@@ -46,6 +47,16 @@ class Link:
     def unsent_bytes(self) -> int:
         """What the network has not taken yet."""
         return self._connection.transport.get_write_buffer_size()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the network takes a message at once."""
+        return self._connection.protocol.state is State.OPEN and not self.unsent_bytes
+
+    def write(self, message: str) -> None:
+        """Send one message while the link is free."""
+        self._connection.protocol.send_text(message.encode())
+        self._connection.send_data()
 
     async def send(self, message: str) -> None:
         """Send one message; raises LinkEnded."""

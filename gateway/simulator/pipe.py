@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Close
+from websockets.protocol import State
 
 Data = str | bytes
 
@@ -57,13 +58,33 @@ class PipeEnd:
         self._closed: ConnectionClosed | None = None
         self._change = asyncio.Event()
 
+    @property
+    def protocol(self) -> PipeEnd:
+        """Where a message is put that is sent without waiting."""
+        return self
+
+    @property
+    def state(self) -> State:
+        """Whether it can be sent on."""
+        return State.OPEN if self._closed is None else State.CLOSED
+
+    def send_text(self, data: bytes) -> None:
+        """Send a text message, however much the other end has to read."""
+        self._put(data.decode())
+
+    def _put(self, data: Data) -> None:
+        self.peer._inbox.append(data)
+        self.peer.inbox_bytes += len(data)
+        self.peer.changed()
+
+    def send_data(self) -> None:
+        """Nothing is left to be done: what was put is there."""
+
     async def send(self, data: Data) -> None:
         """Send a message; waits while the other end has too much to read."""
         if self._closed is not None:
             raise self._closed
-        self.peer._inbox.append(data)
-        self.peer.inbox_bytes += len(data)
-        self.peer.changed()
+        self._put(data)
         while self.peer.inbox_bytes > HIGH_WATER_BYTES and self._closed is None:
             await self._wait()
 
