@@ -24,11 +24,10 @@ from aiortc.rtcicetransport import RTCIceGatherer, RTCIceTransport
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport
 
 from gateway.errors import ConfigError
+from gateway.media.datagrams import Address, UdpSocket
 from gateway.media.sctp import STREAMS_MAX, WINDOW_BYTES, fault_of, waiting
 
 logger = logging.getLogger(__name__)
-
-Address = tuple[str, int]
 
 CONNECTION_NAMES = (
     "_check_list",
@@ -113,7 +112,7 @@ def host_addresses() -> list[str]:
 class MuxedProtocol(StunProtocol):
     """One connection's end of a shared socket; what aioice believes to be a socket of its own."""
 
-    def __init__(self, connection: Connection, transport: asyncio.DatagramTransport, address: Address) -> None:
+    def __init__(self, connection: Connection, transport: UdpSocket, address: Address) -> None:
         super().__init__(connection)
         self.transport = transport
         self.local_candidate = candidate_of(address)
@@ -171,6 +170,7 @@ class IceLeg:
         self._flight_tries = 0
         self._closed = False
         self._probes: dict[Address, asyncio.Task[None]] = {}
+        self._srtp: tuple[Any, Any] | None = None
         self._second_s, self._in_second = 0.0, 0  # datagrams of DTLS in the present second
         self.rtt_s: float | None = None
         self._take_over()
@@ -193,9 +193,10 @@ class IceLeg:
     @property
     def srtp(self) -> tuple[Any, Any] | None:
         """(in, out) sessions of pylibsrtp; None before the handshake is over."""
-        if self._dtls.state != "connected":
-            return None
-        return self._dtls._rx_srtp, self._dtls._tx_srtp
+        # Asked for with each packet, and `state` is made of an enumeration's name each time.
+        if self._srtp is None and not self._closed and self._dtls.state == "connected":
+            self._srtp = self._dtls._rx_srtp, self._dtls._tx_srtp
+        return self._srtp
 
     @property
     def remote(self) -> Address | None:
@@ -354,6 +355,7 @@ class IceLeg:
     def close(self) -> None:
         """Stop what runs by itself."""
         self._closed = True
+        self._srtp = None
         self._flight_answered()
         for probe in self._probes.values():
             probe.cancel()

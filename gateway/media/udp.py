@@ -15,7 +15,6 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, cast
 
 from aioice import stun
 from aioice.ice import Connection
@@ -23,6 +22,7 @@ from aioice.ice import Connection
 from gateway.errors import ConfigError
 from gateway.guard.bucket import TokenBucket
 from gateway.media.aiortc_internals import Address, MuxedProtocol, OnStray, host_addresses
+from gateway.media.datagrams import UdpSocket
 from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class UdpPort:
         self.dropped: Counter[str] = Counter()
         self.port = 0
         self._advertised: list[Address] = []
-        self._sockets: list[_Socket] = []
+        self._sockets: list[UdpSocket] = []
         self._by_ufrag: dict[str, _Call] = {}
         self._by_address: dict[Address, _Call] = {}
         self._strangers = TokenBucket(STRANGERS_PER_S, STRANGERS_BURST)
@@ -65,7 +65,7 @@ class UdpPort:
                 f"{', '.join(host_addresses())}."
             )
         for address in addresses:
-            await self._bind(address, self.port or port)
+            self._bind(address, self.port or port)
         self._advertised = [parse_address(text, self.port) for text in advertised]
         for told in self._advertised:
             if not any(_is_ipv6(one.address) == _is_ipv6(told) for one in self._sockets):
@@ -74,26 +74,24 @@ class UdpPort:
                     f"there are {', '.join(one.address[0] for one in self._sockets)}."
                 )
 
-    async def _bind(self, address: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
+    def _bind(self, address: str, port: int) -> None:
         try:
-            transport, bound = await loop.create_datagram_endpoint(lambda: _Socket(self), local_addr=(address, port))
+            udp = _bound(address, port)
         except OSError as error:
             raise ConfigError(
                 f"UDP port {port} of {address} cannot be used: {error.strerror or error}. Set GATEWAY_UDP_PORT to a "
                 "free one (0 takes any), or end the program that uses it."
             ) from None
-        udp: socket.socket = transport.get_extra_info("socket")
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
-        self.port = transport.get_extra_info("sockname")[1]
-        bound.address = (address, self.port)
+        bound = UdpSocket(udp, self.received)
+        self.port = bound.address[1]
         self._sockets.append(bound)
 
     def close(self) -> None:
         """Close the sockets."""
         for one in self._sockets:
-            one.transport.close()
+            one.close()
         self._sockets.clear()
 
     @property
@@ -108,11 +106,11 @@ class UdpPort:
         return [address for address in self._advertised if address not in told]
 
     @property
-    def _told(self) -> dict[_Socket, Address]:
+    def _told(self) -> dict[UdpSocket, Address]:
         """The address of each socket that is offered, family by family; further sockets share the last one."""
         if not self._advertised:
             return {one: one.address for one in self._sockets}
-        told: dict[_Socket, Address] = {}
+        told: dict[UdpSocket, Address] = {}
         for is_ipv6 in (False, True):
             addresses = [address for address in self._advertised if _is_ipv6(address) == is_ipv6]
             sockets = [one for one in self._sockets if _is_ipv6(one.address) == is_ipv6]
@@ -124,7 +122,7 @@ class UdpPort:
         """A new call; its ends of the sockets. `on_stray` gets media from where nobody is known to be."""
         call = self._by_ufrag[connection.local_username] = _Call(on_stray)
         for one, address in self._told.items():
-            call.protocols[one] = MuxedProtocol(connection, one.transport, address)
+            call.protocols[one] = MuxedProtocol(connection, one, address)
         return list(call.protocols.values())
 
     def valid(self, ufrag: str, address: Address) -> bool:
@@ -146,7 +144,7 @@ class UdpPort:
                 if self._by_address.get(address) is call:
                     del self._by_address[address]
 
-    def received(self, data: bytes, address: Address, at: _Socket) -> None:
+    def received(self, data: bytes, address: Address, at: UdpSocket) -> None:
         """A datagram from anyone."""
         if not data or len(data) > DATAGRAM_MAX_BYTES:
             self._drop("length")
@@ -165,7 +163,7 @@ class UdpPort:
         else:
             self._drop("kind")
 
-    def _stun(self, data: bytes, address: Address, at: _Socket) -> None:
+    def _stun(self, data: bytes, address: Address, at: UdpSocket) -> None:
         if len(data) < STUN_HEADER_BYTES or data[4:8] != STUN_COOKIE:
             self._drop("stun")
             return
@@ -186,7 +184,7 @@ class UdpPort:
         except (ValueError, IndexError, KeyError, struct.error, UnicodeDecodeError, AssertionError):
             self._drop("stun")
 
-    def _stray(self, data: bytes, address: Address, at: _Socket) -> None:
+    def _stray(self, data: bytes, address: Address, at: UdpSocket) -> None:
         """Lost to its call, which may look where it came from: a NAT can give a browser another address unasked."""
         if data[0] in DTLS_KINDS or not self._strangers.take(_now_s()):
             return
@@ -211,29 +209,23 @@ class UdpPort:
 class _Call:
     def __init__(self, on_stray: OnStray) -> None:
         self.on_stray = on_stray
-        self.protocols: dict[_Socket, MuxedProtocol] = {}
+        self.protocols: dict[UdpSocket, MuxedProtocol] = {}
         self.addresses: list[Address] = []
         self.checks = TokenBucket(CHECKS_PER_S, CHECKS_BURST)
         self.records = TokenBucket(RECORDS_PER_S, RECORDS_BURST)
 
 
-class _Socket(asyncio.DatagramProtocol):
-    """One socket."""
-
-    transport: asyncio.DatagramTransport
-    address: Address
-
-    def __init__(self, port: UdpPort) -> None:
-        self._port = port
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.DatagramTransport, transport)  # the selector's own class is not a subclass
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        self._port.received(data, (addr[0], addr[1]), self)
-
-    def error_received(self, exc: Exception) -> None:
-        logger.debug("UDP: %s", exc)  # a port that is closed over there; the watchdog sees the silence
+def _bound(address: str, port: int) -> socket.socket:
+    family, kind, protocol, _, told = socket.getaddrinfo(
+        address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+    )[0]
+    udp = socket.socket(family, kind, protocol)
+    try:
+        udp.bind(told)
+    except OSError:
+        udp.close()
+        raise
+    return udp
 
 
 def _now_s() -> float:

@@ -3,8 +3,7 @@
 import asyncio
 import random
 import struct
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from aioice import stun
@@ -13,11 +12,11 @@ from aioice.ice import Connection
 from gateway.errors import ConfigError
 from gateway.media import udp
 from gateway.media.aiortc_internals import MuxedProtocol
+from gateway.media.datagrams import UdpSocket
 from gateway.media.udp import (
     ADDRESSES_MAX,
     DATAGRAM_MAX_BYTES,
     UdpPort,
-    _Socket,
     _username,
     is_within,
     parse_address,
@@ -33,23 +32,29 @@ def nobodys(data: bytes, address: tuple[str, int], protocol: MuxedProtocol) -> b
     return False
 
 
+class Nowhere:
+    """A socket that notes what is sent."""
+
+    address = ("192.0.2.2", 5000)
+
+    def __init__(self, sent: list[bytes]) -> None:
+        self._sent = sent
+
+    def sendto(self, data: bytes, _: tuple[str, int]) -> None:
+        """Send a datagram."""
+        self._sent.append(data)
+
+    def close(self) -> None:
+        """Close it."""
+
+
 class Wire:
     """One call on a port without sockets; what arrives at it."""
 
     def __init__(self) -> None:
         self.port = UdpPort()
-        self.socket = _Socket(self.port)
         self.sent: list[bytes] = []
-        transport = SimpleNamespace(sendto=lambda data, address: self.sent.append(data))
-        self.socket.address, self.socket.transport = ("192.0.2.2", 5000), cast(Any, transport)
-        self.port._sockets.append(self.socket)
-        self.connection = Connection(ice_controlling=False)
-        self.connection.remote_username, self.connection.remote_password = "them", "p" * 22
-        self.got: list[bytes] = []
-        self.connection.data_received = lambda data, component: self.got.append(data)  # type: ignore[method-assign]
-        self.sent: list[bytes] = []
-        transport = SimpleNamespace(sendto=lambda data, address: self.sent.append(data))
-        self.socket.address, self.socket.transport = ("192.0.2.2", 5000), cast(Any, transport)
+        self.socket = cast(UdpSocket, Nowhere(self.sent))
         self.port._sockets.append(self.socket)
         self.connection = Connection(ice_controlling=False)
         self.connection.remote_username, self.connection.remote_password = "them", "p" * 22
@@ -256,10 +261,7 @@ async def test_addresses_are_told_family_by_family() -> None:
     """An IPv4 address never stands for a socket of IPv6; without a socket of its family it is a mistake."""
     port = UdpPort()
     await port.open(0, ["127.0.0.1", "::1"], advertised=["2001:db8::7", "198.51.100.7"])
-    told = {
-        one.transport.get_extra_info("sockname")[0]: one.local_candidate.host
-        for one in port.join(Connection(False), nobodys)
-    }
+    told = {one.transport.address[0]: one.local_candidate.host for one in port.join(Connection(False), nobodys)}
     assert told == {"127.0.0.1": "198.51.100.7", "::1": "2001:db8::7"}
     port.close()
     port = UdpPort()
