@@ -49,7 +49,7 @@ class AudioUplink:
 
     def push(self, packet: Packet, now_s: float, *, is_red: bool = False) -> Source | None:
         """A packet arrived; how it came, or None when it was known."""
-        blocks = unwrap_red(packet) if is_red else [packet]
+        blocks = unwrap_red(packet, copies=not self.packets.is_next(packet)) if is_red else [packet]
         if not blocks:
             return None
         for block in blocks[:-1]:

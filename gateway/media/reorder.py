@@ -12,12 +12,14 @@ behind the fastest way of a packet something is.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.media.rtp import TIMES, Packet, Unwrapper
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.media.rtp import SEQUENCES, TIMES, Packet, Unwrapper
 
 CLOCK_HZ = 48_000
 TARGET_MIN_S = 0.040  # two packets: any network reorders that much now and then
@@ -84,7 +86,8 @@ class Reorder:
         self._base_s: float | None = None  # arrival time of position 0 by the fastest way
         self._base_windows: deque[tuple[float, float]] = deque(maxlen=2)  # (begin, least offset)
         self._base_history: deque[tuple[float, float]] = deque(maxlen=120)
-        self._lags: deque[tuple[float, float]] = deque()
+        self._lags: deque[float] = deque()  # of the newest packets
+        self._lags_s: deque[float] = deque()  # and when each came
         self._unlooked = 0
         self._waiting: dict[int, Stored] = {}
         self._missing: dict[int, _Missing] = {}
@@ -181,6 +184,12 @@ class Reorder:
             off = 0
         return expected + off
 
+    def is_next(self, packet: Packet) -> bool:
+        """Whether this packet follows those that have come, none of which is missing: its copies tell nothing new."""
+        newest = self._sequences.newest
+        follows = newest is not None and packet.sequence == (newest + 1) % SEQUENCES
+        return follows and packet.ssrc == self._ssrc and not self._missing
+
     # How long to wait
 
     def lag_s(self, position: int, now_s: float) -> float:
@@ -212,23 +221,28 @@ class Reorder:
         self._base_s = min(least for _, least in windows)
         lags = self._lags
         self.newest_lag_s = offset - self._base_s
-        lags.append((now_s, self.newest_lag_s))
+        lags.append(self.newest_lag_s)
+        self._lags_s.append(now_s)
         self._unlooked += 1
         if self._unlooked >= LOOK_EVERY:
             self._unlooked = 0
-            while now_s - lags[0][0] > WINDOW_S:
+            while now_s - self._lags_s[0] > WINDOW_S:
+                self._lags_s.popleft()
                 lags.popleft()
-            self._choose(sorted(lag for _, lag in lags))
+            self._choose(np.sort(np.fromiter(lags, np.float64, len(lags))))
 
-    def _choose(self, ordered: list[float]) -> None:
+    def _choose(self, ordered: NDArray[np.float64]) -> None:
         """The wait that costs least, in delay and in what comes too late for it."""
-        size = max(len(ordered), SURE)
+        each_s = LATE_COST_S / max(ordered.size, SURE)
 
         def cost_s(wait_s: float) -> float:
-            return wait_s + (len(ordered) - bisect_right(ordered, wait_s - MARGIN_S)) * LATE_COST_S / size
+            later = ordered.size - int(np.searchsorted(ordered, wait_s - MARGIN_S, "right"))
+            return wait_s + later * each_s
 
-        most_s = TARGET_MAX_S - MARGIN_S
-        best_s = max(TARGET_MIN_S, min((lag + MARGIN_S for lag in ordered if lag < most_s), key=cost_s, default=0.0))
+        # Who waits for a lag just so waits for all before it: what is later are those behind it.
+        bearable = ordered[: np.searchsorted(ordered, TARGET_MAX_S - MARGIN_S)]
+        costs_s = bearable + each_s * np.arange(ordered.size - 1, ordered.size - 1 - bearable.size, -1)
+        best_s = max(TARGET_MIN_S, float(bearable[costs_s.argmin()]) + MARGIN_S if bearable.size else 0.0)
         least_s = max(STEADY_S, STEADY * abs(best_s - self.target_s))
         if cost_s(best_s) < cost_s(self.target_s) - least_s:
             self.target_s = best_s

@@ -115,8 +115,9 @@ def wrap_red(payload_type: int, payload: bytes, before: tuple[bytes, int] | None
     return head + bytes([payload_type]) + earlier + payload
 
 
-def unwrap_red(packet: Packet) -> list[Packet]:
-    """The blocks of a RED packet, oldest first; the last one is the packet's own. Empty when it cannot be read.
+def unwrap_red(packet: Packet, *, copies: bool = True) -> list[Packet]:
+    """The blocks of a RED packet, oldest first; the last one is the packet's own, and the only one without `copies`.
+    Empty when it cannot be read.
 
     A redundant block has no sequence number of its own: those of one distance each are assumed, as browsers send.
     """
@@ -130,20 +131,21 @@ def unwrap_red(packet: Packet) -> list[Packet]:
         offset += 4
     if offset >= len(data):
         return []
-    blocks.append((data[offset] & 0x7F, 0, -1))
+    own_type = data[offset] & 0x7F
     offset += 1
     found: list[Packet] = []
-    for index, (payload_type, earlier, length) in enumerate(blocks):
-        payload = data[offset:] if length < 0 else data[offset : offset + length]
-        if length >= 0 and len(payload) < length:
+    for distance, (payload_type, earlier, length) in zip(range(len(blocks), 0, -1), blocks, strict=True):
+        if offset + length > len(data):
             return []
-        offset += len(payload)
-        if payload:
-            sequence = (packet.sequence - (len(blocks) - 1 - index)) % SEQUENCES
-            timestamp = (packet.timestamp - earlier) % TIMES
+        if copies and length:
+            sequence, timestamp = (packet.sequence - distance) % SEQUENCES, (packet.timestamp - earlier) % TIMES
+            payload = data[offset : offset + length]
             found.append(Packet(payload_type, sequence, timestamp, packet.ssrc, payload, packet.marker))
-    if found:
-        found[-1].level_dbov, found[-1].voice = packet.level_dbov, packet.voice
+        offset += length
+    if offset < len(data):
+        own = Packet(own_type, packet.sequence, packet.timestamp, packet.ssrc, data[offset:], packet.marker)
+        own.level_dbov, own.voice = packet.level_dbov, packet.voice
+        found.append(own)
     return found
 
 
