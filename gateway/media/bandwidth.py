@@ -32,28 +32,34 @@ class Bandwidth:
     def __init__(self) -> None:
         self.bps = START_BPS
         self._lags: deque[tuple[float, float]] = deque()
+        self._queued = self._free = 0  # of them, those above `QUEUED_S`, and those below `FREE_S`
         self._more = MORE_AT_FIRST
         self._changed_s = float("-inf")
 
     def add(self, lag_s: float, now_s: float) -> None:
         """A packet of speech arrived, the first time and unasked."""
-        self._lags.append((now_s, lag_s))
-        while now_s - self._lags[0][0] > WINDOW_S:
-            self._lags.popleft()
+        lags = self._lags
+        lags.append((now_s, lag_s))
+        self._count(lag_s, 1)
+        while now_s - lags[0][0] > WINDOW_S:
+            self._count(lags.popleft()[1], -1)
+
+    def _count(self, lag_s: float, one: int) -> None:
+        if lag_s > QUEUED_S:
+            self._queued += one
+        if lag_s < FREE_S:
+            self._free += one
 
     def look(self, now_s: float) -> bool:
         """Decide anew; True when the camera has to be told at once."""
-        if not self._lags:
-            return False
-        ordered = sorted(lag_s for _, lag_s in self._lags)
-        late_s = ordered[int(len(ordered) * LATE_SHARE)]
+        in_time = int(len(self._lags) * LATE_SHARE)
         waited_s = now_s - self._changed_s
-        if late_s > QUEUED_S and waited_s >= SETTLE_S and self.bps > LEAST_BPS:
+        if len(self._lags) - self._queued <= in_time and waited_s >= SETTLE_S and self.bps > LEAST_BPS and self._lags:
             self.bps = max(LEAST_BPS, int(self.bps * LESS))
             self._more = MORE
             self._changed_s = now_s
             return True
-        if late_s < FREE_S and waited_s >= GROW_S and self.bps < MOST_BPS:
+        if self._free > in_time and waited_s >= GROW_S and self.bps < MOST_BPS:
             self.bps = min(MOST_BPS, int(self.bps * self._more))
             self._changed_s = now_s
         return False
