@@ -116,7 +116,8 @@ class Voice:
     def _take(self) -> bytes | None:
         underruns = self._playout.underruns
         pcm = self._playout.take()
-        metrics.UNDERRUNS.inc(self._playout.underruns - underruns)
+        if self._playout.underruns != underruns:
+            metrics.UNDERRUNS.inc()
         if pcm is not None:
             self._quiet_ticks = 0
             self._change(True)

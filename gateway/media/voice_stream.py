@@ -20,6 +20,7 @@ SILENCE = b"\x48"
 SILENCE_TICKS = 3  # one of them arrives
 LOSS_MAX_PERCENT = 30  # more redundancy than this leaves too few bits for the words
 LOSSY_PERCENT = 5
+CLEAN_PERCENT = 0.5  # below it a coarse copy of each frame is only a third more work and fewer bits for the words
 LOSSY_BITRATE_BPS = 40_000  # room for the redundancy
 
 Send = Callable[[bytes, int, bool], None]  # payload, RTP time, whether it begins after a silence
@@ -54,7 +55,8 @@ class VoiceStream:
     def reported_loss(self, percent: float) -> None:
         """The browser tells how much of the voice it does not get."""
         lossy = percent >= LOSSY_PERCENT
+        expected = min(LOSS_MAX_PERCENT, max(EXPECTED_LOSS_PERCENT, percent)) if percent >= CLEAN_PERCENT else 0
         self._encoder.tune(
             bitrate_bps=LOSSY_BITRATE_BPS if lossy else BITRATE_BPS,
-            loss_percent=round(min(LOSS_MAX_PERCENT, max(EXPECTED_LOSS_PERCENT, percent))),
+            loss_percent=round(expected),
         )
