@@ -147,8 +147,9 @@ def render(facts: Facts) -> str:
 def _calls(facts: Facts) -> str:
     text = (
         "## What a call costs\n\n*a call*: percent of one core. *cadence*: between two messages of 40 ms to the model, "
-        "ms: p50, p99, most. *sound*: of what should have come in the window, of the call with least. *lag*: of the event "
-        "loop, p99.\n\n| calls | server | at once | a call | one more | threads | pictures/s | cadence | sound | lag |\n"
+        "ms: p50, p99, most. *sound*: of what should have come, of the call with least. *lag*: of the event "
+        "loop, p99.\n\n"
+        "| calls | server | at once | a call | one more | threads | pictures/s | cadence | sound | lag |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
     for run in facts["runs"]:
