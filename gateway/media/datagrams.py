@@ -46,6 +46,8 @@ class UdpSocket:
 
     def close(self) -> None:
         """Close it; may be called again."""
+        if self._udp.fileno() < 0:
+            return
         if self._gathering is not None:
             self._gathering.cancel()
         self._loop.remove_reader(self._udp)
@@ -60,9 +62,12 @@ class UdpSocket:
         self._read()
 
     def _gather(self) -> None:
-        if self._read():
+        count = self._read()
+        if self._udp.fileno() < 0:
+            return
+        if count:
             self._gathering = self._loop.call_later(GATHER_S, self._gather)
-        elif self._udp.fileno() >= 0:
+        else:
             self._gathering = None
             self._loop.add_reader(self._udp, self._woken)
 

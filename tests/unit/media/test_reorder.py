@@ -45,6 +45,22 @@ def test_positions_follow_the_sender_through_every_wrap_around() -> None:
     assert drain(packets, first, 10) == [b"%d" % number for number in range(10)]
 
 
+def test_a_packet_is_next_when_nothing_is_missing_before_it() -> None:
+    """Not the first one, not after a gap until it is filled, not of another source; through the wrap-around."""
+    packets = Reorder()
+    assert not packets.is_next(packet(0))
+    for number in range(8):
+        packets.push(packet(number), number * 0.02)
+        assert packets.is_next(packet(number + 1))
+    assert not packets.is_next(packet(7))
+    assert not packets.is_next(packet(8, ssrc=8))
+    assert not packets.is_next(packet(9))
+    packets.push(packet(9), 0.18)
+    assert not packets.is_next(packet(10))
+    packets.push(packet(8), 0.19)
+    assert packets.is_next(packet(10))
+
+
 def test_order_is_restored_and_repetitions_are_dropped() -> None:
     """Reversed pairs and doubles come out in order, once."""
     packets = Reorder()

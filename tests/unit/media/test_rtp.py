@@ -90,6 +90,14 @@ def test_red_carries_earlier_packets() -> None:
     assert (new.sequence, new.timestamp, new.payload, new.level_dbov) == (0, 100, b"new", -20)
 
 
+def test_red_without_copies_is_the_packet_alone() -> None:
+    """The same newest block, and the same refusals."""
+    head = struct.pack("!I", 1 << 31 | 111 << 24 | 960 << 10 | 3) + bytes([111])
+    packet = rtp.Packet(63, 0, 100, 5, head + b"oldnew", level_dbov=-20, voice=True)
+    assert rtp.unwrap_red(packet, copies=False) == rtp.unwrap_red(packet)[-1:]
+    assert rtp.unwrap_red(rtp.Packet(63, 0, 100, 5, head + b"ol"), copies=False) == []
+
+
 def test_red_is_written_as_it_is_read() -> None:
     """With the packet before; alone where there is none, or where its header has no room for it."""
     red = rtp.wrap_red(111, b"new", (b"old", 960))

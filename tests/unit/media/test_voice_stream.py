@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from gateway.media.opus import OpusDecoder
+from gateway.media.opus import OpusDecoder, has_lbrr
 from gateway.media.playout import CHUNK_BYTES, CHUNK_MS, RATE_HZ
 from gateway.media.voice_stream import SILENCE, SILENCE_TICKS, TICK_RTP, VoiceStream
 
@@ -76,3 +76,23 @@ def test_reported_loss_makes_packets_carry_the_one_before() -> None:
     lossy = mean_bytes()
     line.stream.reported_loss(0)
     assert lossy > calm * 1.1 > mean_bytes() * 0.99
+
+
+def test_a_network_that_loses_nothing_carries_no_copies() -> None:
+    """Without loss a packet is not decoded from the one after it; with a little, it is."""
+    line = Line()
+    tone = np.sin(2 * np.pi * 300 * np.arange(RATE_HZ) / RATE_HZ) * np.linspace(0.1, 0.8, RATE_HZ)
+    voiced = (tone * 32767).astype("<i2").tobytes()
+
+    def has_copies() -> bool:
+        line.packets.clear()
+        for begin in range(0, 40 * CHUNK_BYTES, CHUNK_BYTES):
+            line.play(voiced[begin : begin + CHUNK_BYTES])
+        return any(has_lbrr(payload) for payload, *_ in line.packets[20:])
+
+    line.stream.reported_loss(0)
+    assert not has_copies()
+    line.stream.reported_loss(1)
+    assert has_copies()
+    line.stream.reported_loss(0.2)
+    assert not has_copies()
