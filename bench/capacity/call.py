@@ -34,7 +34,7 @@ TICK_RTP = RTP_HZ // 50
 LEVEL_EXTENSION = struct.Struct("!HHBBBB")
 SILENCE_MOST_BYTES = 40  # a packet of the voice that says "silence": header, a byte, the tag of SRTP
 REPORT_S = {"audio": 5.0, "video": 1.0}  # as libwebrtc
-CONNECT_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 15.0  # as the gateway
 
 # How an offer is brought: as SDP to the gateway's door, or as JSON, as Pipecat and FastRTC want it.
 Door = Literal["sdp", "json"]
@@ -80,9 +80,12 @@ class Call:
         answer = await self._exchange(client, url, door, token, with_red(pc.localDescription.sdp))
         self._agree(answer)
         await pc.setRemoteDescription(RTCSessionDescription(without_red(answer), "answer"))
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            while self._leg.srtp is None:
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                while self._leg.srtp is None:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise NotTaken(f"not connected within {CONNECT_TIMEOUT_S:g} s") from None
 
     def _agree(self, answer: str) -> None:
         formats = formats_of(answer)
@@ -99,7 +102,7 @@ class Call:
         async with client.post(url, data=offer, headers=headers) as response:
             answer = await response.text()
             if response.status != 201:
-                raise Refused(response.status, answer)
+                raise NotTaken(f"{response.status} {answer}")
             location = response.headers.get("Location")
         if location is not None:
             events = f"{url.partition('/v1/')[0]}{location}/events"
@@ -216,12 +219,8 @@ class Call:
                 self._frame += -self._frame % len(self._picture)  # where a key frame is
 
 
-class Refused(Exception):
-    """The server takes no call."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status} {text}")
-        self.status = status
+class NotTaken(Exception):
+    """The server takes no more calls: it says so, or does not get to it."""
 
 
 def with_red(offer: str) -> str:

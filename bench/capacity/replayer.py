@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from bench.capacity.call import Call, Door, Refused
+from bench.capacity.call import Call, Door, NotTaken
 from bench.capacity.process import now_s, told
 from bench.capacity.recording import marks, picture, speech
 from bench.capacity.scenario import SCENARIOS
@@ -66,15 +66,15 @@ class Replayer:
         self._calls: list[Call] = []
 
     async def grow(self, client: aiohttp.ClientSession, count: int) -> None:
-        """So many calls, one after the other; stops at the first that is refused."""
+        """So many calls, one after the other; stops at the first that is not taken."""
         wanted = self._scenario.picture
         while (number := len(self._calls)) < count:
             call = Call(self._sound, self._picture, wanted.codec.upper() if wanted else "", wanted.fps if wanted else 0)
             token = signed(sub=f"caller-{number}", exp=int(time.time()) + 3600)
             try:
                 await call.open(client, self._url, self._door, token)
-            except Refused as refused:
-                print(f"refused: {refused}", file=sys.stderr, flush=True)
+            except NotTaken as why:
+                print(f"not taken: {why}", file=sys.stderr, flush=True)
                 await call.close()
                 return
             self._calls.append(call)
