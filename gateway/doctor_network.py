@@ -18,7 +18,8 @@ from gateway.guard.grant import TokenRequest
 from gateway.guard.operator import OPERATOR
 from gateway.guard.tokens import tokens_of
 from gateway.guard.turn_credentials import ice_servers
-from gateway.media.aiortc_internals import Address, host_addresses
+from gateway.media.aiortc_internals import host_addresses
+from gateway.media.datagrams import Address
 from gateway.media.udp import UdpPort, is_within, parse_address
 from gateway.settings import Settings
 from gateway.trial import call_through, relays

@@ -24,9 +24,10 @@ from aiortc.rtp import RtcpPsfbPacket
 from bench.capacity.process import now_s
 from bench.capacity.recording import RTP_HZ, VIDEO_HZ, SoundPacket
 from gateway.media import rtcp, rtp
-from gateway.media.aiortc_internals import Address, IceLeg, ssrc_of, take_over_media
+from gateway.media.aiortc_internals import IceLeg, ssrc_of, take_over_media
 from gateway.media.answer import formats_of
 from gateway.media.codecs import prefer
+from gateway.media.datagrams import Address
 from gateway.media.udp import UdpPort
 
 RED = 63  # as Chromium numbers it

@@ -114,7 +114,7 @@ class MuxedProtocol(StunProtocol):
 
     def __init__(self, connection: Connection, transport: UdpSocket, address: Address) -> None:
         super().__init__(connection)
-        self.transport = transport
+        self.transport = transport  # type: ignore[assignment]  # it is only asked to send
         self.local_candidate = candidate_of(address)
 
     async def close(self) -> None:
@@ -167,8 +167,7 @@ class IceLeg:
         self._misses = misses
         self._flight: list[bytes] = []
         self._flight_timer: asyncio.TimerHandle | None = None
-        self._flight_tries = 0
-        self._closed = False
+        self._flight_tries, self._closed = 0, False
         self._probes: dict[Address, asyncio.Task[None]] = {}
         self._srtp: tuple[Any, Any] | None = None
         self._second_s, self._in_second = 0.0, 0  # datagrams of DTLS in the present second

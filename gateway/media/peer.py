@@ -21,7 +21,7 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 from gateway.errors import BadOffer, PeerGone, TooManyCandidates, UnsupportedOffer
 from gateway.guard.bucket import TokenBucket
 from gateway.guard.intake import Intake
-from gateway.media.aiortc_internals import Address, IceLeg, ssrc_of, take_over_media
+from gateway.media.aiortc_internals import IceLeg, ssrc_of, take_over_media
 from gateway.media.answer import (
     candidates_of,
     clean_offer,
@@ -35,6 +35,7 @@ from gateway.media.answer import (
 from gateway.media.audio_uplink import AudioUplink
 from gateway.media.channel import take_channel
 from gateway.media.codecs import prefer
+from gateway.media.datagrams import Address
 from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
 from gateway.media.pictures import Frame
 from gateway.media.plane import Plane

@@ -21,8 +21,8 @@ from aioice.ice import Connection
 
 from gateway.errors import ConfigError
 from gateway.guard.bucket import TokenBucket
-from gateway.media.aiortc_internals import Address, MuxedProtocol, OnStray, host_addresses
-from gateway.media.datagrams import UdpSocket
+from gateway.media.aiortc_internals import MuxedProtocol, OnStray, host_addresses
+from gateway.media.datagrams import Address, UdpSocket
 from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
