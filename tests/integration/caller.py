@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient
 from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 
 from gateway.impair import Relay, host_candidate, without_candidates
+from tests.message_schema import check
 
 RATE_HZ = 48_000
 TONE_HZ = 440.0
@@ -126,6 +127,9 @@ class Caller:
         for task in self._listening:
             task.cancel()
         await asyncio.gather(*self._listening, return_exceptions=True)
+        if error is None:
+            for message in self.told:
+                check(message)
 
     @property
     def session(self) -> str:

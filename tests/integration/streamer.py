@@ -14,6 +14,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 from aiohttp.test_utils import TestClient
 
 from gateway.media.stream_wire import HEADER, SOUND_BYTES, SOUND_MS, Kind, write
+from tests.message_schema import check
 
 TONE_HZ = 500
 BLOCK = SOUND_BYTES // 2
@@ -73,6 +74,7 @@ class Streamer:
             async for message in self.socket:
                 if message.type is WSMsgType.TEXT:
                     self.told = json.loads(message.data)
+                    check(self.told, "stream")
                 elif message.type is WSMsgType.BINARY:
                     await self._take(message.data)
         self.close_code = self.socket.close_code

@@ -9,15 +9,17 @@ from aiohttp.test_utils import TestClient
 
 from gateway.simulator import Simulator
 from tests.integration.caller import RATE_HZ, TONE_HZ, Caller
+from tests.message_schema import check
 
 PATIENCE_S = 20.0  # how long a condition may take before the test calls it missing; nothing is timed by it
 
 
 async def until(socket: Any, kind: str, **data: Any) -> dict[str, Any]:
-    """Read events until one of this type with this data arrives."""
+    """Read events, each as docs/events.schema.json says, until one of this type with this data arrives."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             event = await socket.receive_json()
+            check(event)
             if event["type"] == kind and data.items() <= event.get("data", {}).items():
                 return dict(event)
 
