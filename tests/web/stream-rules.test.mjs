@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Allotment, PART_BYTES } from "../../web/js/stream/allotment.js";
+import { Allotment } from "../../web/js/stream/allotment.js";
 import { Jitter } from "../../web/js/stream/jitter.js";
 import { Resampler } from "../../web/js/stream/resample.js";
 import { Spoken } from "../../web/js/stream/spoken.js";
@@ -79,7 +79,7 @@ function fill(allotment, seq) {
   return parts;
 }
 
-test("what is on its way grows while sound is in time, up to what three pictures a second need", () => {
+test("what is on its way grows while sound is in time, up to a bound", () => {
   const allotment = new Allotment();
   const sizes = [];
   for (let seq = 0; seq < 400; seq += 1) {
@@ -88,7 +88,7 @@ test("what is on its way grows while sound is in time, up to what three pictures
   }
   assert.equal(sizes[0], 1);
   assert.ok(sizes.every((size, index) => index === 0 || size >= sizes[index - 1]));
-  assert.equal(sizes.at(-1) * PART_BYTES, 24 * 4096);
+  assert.equal(sizes.at(-1), 16);
 });
 
 test("sound that is late halves it, and while it lasts again until it is shut", () => {
@@ -98,9 +98,9 @@ test("sound that is late halves it, and while it lasts again until it is shut", 
     allotment.heard(seq, 20, 0);
   }
   allotment.heard(400, 200, 1_000);
-  assert.equal(fill(allotment, 401), 12);
+  assert.equal(fill(allotment, 401), 8);
   allotment.heard(401, 200, 1_040); // the same lateness
-  assert.equal(fill(allotment, 402), 12);
+  assert.equal(fill(allotment, 402), 8);
   for (let nowMs = 1_080; nowMs < 2_000; nowMs += 40) allotment.heard(402, 200, nowMs); // it lasts
   assert.equal(allotment.isShut, true);
 });
@@ -216,6 +216,20 @@ test("a flush fades what is heard within 10 ms, drops the rest, and plays what i
   assert.ok(after.subarray(240).every((sample) => sample === 0));
   for (const seq of [12, 13, 14, 15]) jitter.push(seq, chunk(seq));
   assert.deepEqual(played(jitter, 4), [12, 13, 14, 15]);
+});
+
+test("a cut fades and drops what waits, which was not heard, and plays what comes again under new numbers", () => {
+  const jitter = new Jitter();
+  for (let seq = 1; seq < 10; seq += 1) jitter.push(seq, chunk(seq));
+  played(jitter, 3);
+  jitter.cut();
+  assert.equal(jitter.heard, 3);
+  assert.ok(jitter.queued === 0);
+  const after = jitter.pull(CHUNK);
+  assert.deepEqual([after[0], after[240]], [4, 0]);
+  assert.equal(jitter.heard, 3);
+  for (const seq of [20, 21, 22, 23]) jitter.push(seq, chunk(seq));
+  assert.deepEqual(played(jitter, 4), [20, 21, 22, 23]);
 });
 
 test("a stream that begins anew counts from its own beginning", () => {

@@ -6,7 +6,7 @@ const EASY_MS = 60; // sound that takes so much longer than it has to is not lat
 const LATE_MS = 130;
 const CUT_MS = 200; // until what a cut has brought is seen: lateness, and a way there and back
 const CALM_MS = 2_000; // without lateness, before a picture is tried again
-const PARTS_MAX = 24; // 100 KB in a tenth of a second: more than three pictures a second need
+const PARTS_MAX = 16; // one before each block of sound, over a way there and back of half a second
 const BUFFERED_MAX_BYTES = 64 * 1024;
 
 /** The allotment of one camera, in parts of `PART_BYTES`. */

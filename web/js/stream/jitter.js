@@ -1,6 +1,6 @@
 // Owns the buffer between the voice as it comes and the voice as it is played. It must not know Web Audio, sockets or
 // clocks: who pulls samples is the clock.
-// Invariant: what is not flushed is played once, in order; after a flush the voice is silent within `FADE_MS`; each
+// Invariant: what is not flushed or cut is played once, in order; after a flush or a cut the voice is silent within `FADE_MS`; each
 // number is told as heard when it has been played, or will never be.
 
 import { VOICE_HZ, VOICE_MS } from "./wire.js";
@@ -56,15 +56,13 @@ export class Jitter {
   /** Voice before this number is not to be played any more. */
   flush(before) {
     this.#voidBefore = before;
-    const next = this.#chunks[0];
-    if (this.#isPlaying && next && !this.#silence) {
-      const length = Math.min((VOICE_HZ * FADE_MS) / 1000, next.samples.length - this.#at);
-      this.#fade = next.samples.slice(this.#at, this.#at + length).map((sample, index) => sample * (1 - index / length));
-    }
-    this.#chunks = this.#chunks.filter(({ seq }) => seq >= before);
-    this.#at = this.#silence = 0;
-    this.#isPlaying = false;
+    this.#keep(({ seq }) => seq >= before);
     this.#heard = before - 1;
+  }
+
+  /** What waits is not to be played: it comes again under other numbers. */
+  cut() {
+    this.#keep(() => false);
   }
 
   /** The next samples to be heard. @param {number} count @returns {Float32Array} */
@@ -74,6 +72,18 @@ export class Jitter {
     if (!this.#isPlaying) this.#wait(count);
     while (this.#isPlaying && filled < count) filled += this.#pullSome(made, filled);
     return made;
+  }
+
+  /** Fall silent, and go on with the chunks that are wanted. */
+  #keep(isWanted) {
+    const next = this.#chunks[0];
+    if (this.#isPlaying && next && !this.#silence) {
+      const length = Math.min((VOICE_HZ * FADE_MS) / 1000, next.samples.length - this.#at);
+      this.#fade = next.samples.slice(this.#at, this.#at + length).map((sample, index) => sample * (1 - index / length));
+    }
+    this.#chunks = this.#chunks.filter(isWanted);
+    this.#at = this.#silence = 0;
+    this.#isPlaying = false;
   }
 
   #pullFade(made) {

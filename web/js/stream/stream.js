@@ -188,6 +188,7 @@ export class Stream {
     this.#hangUp();
     this.#isUp = false;
     const played = this.#heard === undefined ? "" : `&heard=${this.#heard}`;
+    this.#speaker.port.postMessage({ cut: true }); // what waits to be played comes again
     const socket = new WebSocket(this.#key ? `${url}?stream=${this.#key}${played}` : url, protocols);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -273,12 +274,17 @@ export class Stream {
 
   /** 40 ms of the microphone: the beat of all that is sent. */
   #said(block) {
-    const isTooLate = this.#isUp && this.#spoken.waitingMs(this.#dependencies.clock.nowMs()) > TOO_LATE_MS;
-    if (isTooLate) return this.#spoken.skip();
+    if (this.#isTooSlow()) return this.#spoken.skip();
     const seq = this.#spoken.add(block);
     if (!this.#isUp) return;
     this.#showSome(seq);
     this.#sendSound(seq, block);
+  }
+
+  /** Sound arrives, and so late that more of it would only come later still. */
+  #isTooSlow() {
+    const nowMs = this.#dependencies.clock.nowMs();
+    return this.#isUp && nowMs - this.#messageMs < SILENT_MS && this.#spoken.waitingMs(nowMs) > TOO_LATE_MS;
   }
 
   #sendSound(seq, block) {
@@ -286,6 +292,7 @@ export class Stream {
     this.#spoken.sent(seq, this.#dependencies.clock.nowMs());
   }
 
+  /** One part at most before a block of sound: a way that gets narrow is never full of pictures. */
   #showSome(nextSeq) {
     const nowMs = this.#dependencies.clock.nowMs();
     if (this.#allotment.isOver(this.#socket.bufferedAmount, nowMs) || this.#allotment.isShut) this.#camera.drop();
@@ -293,13 +300,12 @@ export class Stream {
       if (this.#allotment.hasRoom) this.#camera.take(nowMs);
       this.#isBetween = true;
     }
-    while (this.#camera.hasParts && this.#allotment.hasRoom) {
-      if (this.#isBetween) this.#picture += 1;
-      const { bytes, more } = this.#camera.nextPart();
-      this.#isBetween = !more;
-      this.#send(message(PICTURE, this.#picture, bytes, more));
-      this.#allotment.sent(nextSeq);
-    }
+    if (!this.#camera.hasParts || !this.#allotment.hasRoom) return;
+    if (this.#isBetween) this.#picture += 1;
+    const { bytes, more } = this.#camera.nextPart();
+    this.#isBetween = !more;
+    this.#send(message(PICTURE, this.#picture, bytes, more));
+    this.#allotment.sent(nextSeq);
   }
 
   #played(seq) {

@@ -19,8 +19,9 @@ class Voice extends AudioWorkletProcessor {
 
   constructor() {
     super();
-    this.port.onmessage = ({ data: { begin, flush, seq, samples } }) => {
+    this.port.onmessage = ({ data: { begin, cut, flush, seq, samples } }) => {
       if (begin) this.#jitter.begin();
+      else if (cut) this.#jitter.cut();
       else if (flush !== undefined) this.#jitter.flush(flush);
       else this.#jitter.push(seq, Float32Array.from(new Int16Array(samples), (sample) => sample / 32768));
     };
