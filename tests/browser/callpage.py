@@ -33,6 +33,27 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return stream;
 };
 """
+# Where there is one camera: it is named twice, as if it could be flipped.
+TWO_CAMERAS = """
+if (navigator.mediaDevices) { // which an empty page has not
+  const list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+  navigator.mediaDevices.enumerateDevices = async () => {
+    const found = await list();
+    return [...found, ...found.filter(({ kind }) => kind === "videoinput")];
+  };
+}
+"""
+# As on a phone whose browser plays nothing before a tap. Chromium lets whoever records play, so this one thing is made.
+HELD_BACK = """
+const play = HTMLAudioElement.prototype.play;
+HTMLAudioElement.prototype.play = function () {
+  if (!this.srcObject || window.wasTapped) return play.call(this);
+  this.autoplay = false;
+  this.pause();
+  return Promise.reject(new DOMException("a tap is needed", "NotAllowedError"));
+};
+addEventListener("click", ({ target }) => { window.wasTapped = target.id === "hear"; }, { capture: true });
+"""
 
 # What a person would call broken: cut, covered, too small to hit.
 LAYOUT = """() => {

@@ -1,8 +1,8 @@
 """Makes a picture of every state of the call page, for the eye: `make screenshots`, then look into build/screenshots.
 
 Each state at the size of a phone and of a desk, in light and in dark; axe-core looks at each too, and what it finds
-fails the run. Everything is real but what is named here: the sentences of limits and notices, and answers of the
-network that do not come.
+fails the run. Everything is real but what is named here: the sentences of limits and notices, answers of the network
+that do not come, the second camera of the phone, and a browser that plays nothing before a tap.
 """
 
 from __future__ import annotations
@@ -16,9 +16,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.callpage import DESK, PATIENCE_MS, PHONE, Whisper, accessible, chromium, phone
+from tests.browser.callpage import (
+    DESK,
+    HELD_BACK,
+    PATIENCE_MS,
+    PHONE,
+    TWO_CAMERAS,
+    Whisper,
+    accessible,
+    chromium,
+    phone,
+)
 from tests.programs import gateway_and_simulator
 
 FOREVER = "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
@@ -57,18 +67,20 @@ async def state(page: Page, name: str) -> None:
 
 
 async def before_the_call(shot: Shot) -> None:
-    """First visit, the question for permission, its refusal, devices that work, connecting, no room."""
+    """First visit, devices that work, connecting, the question for permission, its refusal."""
     page = await shot.open()
     await expect(page.locator("#consent")).not_to_be_empty()
     await shot.take(page, "01-idle")
     await page.get_by_role("button", name="Try camera and microphone").click()
     await expect(page.locator("#mic-words")).to_have_text("You are heard well.", timeout=PATIENCE_MS)
     await shot.take(page, "02-ready")
-    await page.route("**/v1/sessions", lambda route: None)
+    held: list[Route] = []
+    await page.route("**/v1/sessions", held.append)
     await page.get_by_role("button", name="Start call").click()
     await state(page, "connecting")
     await shot.take(page, "05-connecting")
-    await page.unroute_all(behavior="ignoreErrors")
+    for route in held:
+        await route.abort()
     await page.close()
 
     page = await shot.open(FOREVER)
@@ -138,10 +150,13 @@ async def in_the_call(shot: Shot) -> None:
 
 
 async def after_the_call(shot: Shot) -> None:
-    """Reconnecting, and an end with a next step and a wait."""
-    page = await shot.open()
+    """A voice that is held back, reconnecting, and an end with a next step and a wait."""
+    page = await shot.open(HELD_BACK)
     await page.get_by_role("button", name="Start call").click()
     await state(page, "live")
+    await expect(page.get_by_role("button", name="Tap to hear")).to_be_visible(timeout=PATIENCE_MS)
+    await shot.take(page, "09-held-back")
+    await page.get_by_role("button", name="Tap to hear").click()
     await page.route("**/v1/sessions/**", lambda route: route.abort())
     await page.evaluate("() => window.dispatchEvent(new Event('online'))")
     await state(page, "reconnecting")
@@ -167,6 +182,7 @@ async def shots(browser: Browser, url: str, directory: Path) -> AsyncIterator[li
     found: list[str] = []
     for scheme in ("light", "dark"):
         handheld = await phone(browser, color_scheme=scheme, device_scale_factor=2)
+        await handheld.add_init_script(TWO_CAMERAS)
         desk = await phone(
             browser,
             color_scheme=scheme,

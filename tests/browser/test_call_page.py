@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.callpage import (
     DEVICES_OF_THE_PAGE,
+    HELD_BACK,
     PATIENCE_MS,
     PHONE,
     Whisper,
@@ -351,6 +352,27 @@ async def test_half_duplex_waits_while_the_model_speaks(context: BrowserContext,
     await end(page)
     await page.reload()
     assert await page.locator("#half-duplex").is_checked(), "remembered"
+
+
+@pytest.mark.pages
+async def test_a_voice_that_the_browser_holds_back_is_heard_after_a_tap(
+    context: BrowserContext, programs: tuple
+) -> None:
+    """A strip says so, with a button; then it plays and the strip is gone."""
+    page = await context.new_page()
+    await page.add_init_script(HELD_BACK)
+    await page.goto(programs[0].found)
+    await page.get_by_role("button", name="Start call").tap()
+    await state(page, "live")
+    hear = page.get_by_role("button", name="Tap to hear")
+    await expect(hear).to_be_visible(timeout=PATIENCE_MS)
+    assert await page.evaluate("() => document.querySelector('#voice').paused")
+    assert await accessible(page) == []
+    assert await laid_out(page) == []
+    await hear.tap()
+    await expect(hear).to_be_hidden()
+    assert not await page.evaluate("() => document.querySelector('#voice').paused")
+    await end(page)
 
 
 @pytest.mark.pages

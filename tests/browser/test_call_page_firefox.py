@@ -10,21 +10,13 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
-from tests.browser.callpage import DESK, LAYOUT, PHONE
+from tests.browser.callpage import DESK, LAYOUT, PHONE, TWO_CAMERAS
 from tests.browser.firefox import Firefox, firefox
 from tests.programs import gateway_and_simulator
 
 pytestmark = [pytest.mark.browser, pytest.mark.pages]
 
 PATIENCE_S = 60
-TWO_CAMERAS = """() => {
-  if (!navigator.mediaDevices) return;  // of the empty page
-  const list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
-  navigator.mediaDevices.enumerateDevices = async () => {
-    const found = await list();
-    return [...found, ...found.filter(({ kind }) => kind === "videoinput")];
-  };
-}"""
 FRAME = "Number(/^Frame (\\d+)/.exec(document.querySelector('#last-frame-age').textContent)?.[1] ?? 0)"
 
 
@@ -61,7 +53,7 @@ async def test_a_call_in_firefox(tmp_path: Path) -> None:
     directory.mkdir()
     with gateway_and_simulator(directory, directory / "recorded") as (gateway, _):
         async with firefox(tmp_path / "profile") as page:
-            await page.before_load(TWO_CAMERAS)
+            await page.before_load(f"() => {{ {TWO_CAMERAS} }}")
             await page.resize(*PHONE)
             await page.open(gateway.found)
             await until(page, "document.querySelector('#consent').textContent.includes('simulator')")

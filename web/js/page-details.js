@@ -98,7 +98,7 @@ export class Details {
     setText(e.factQuality, words);
     setText(e.factPath, pathWords(facts.path));
     setText(e.factRoundTrip, milliseconds(facts.roundTripMs));
-    setText(e.factLoss, `${percent(facts.lossUp)} of what you send, ${percent(facts.lossDown)} of the voice`);
+    setText(e.factLoss, lossWords(facts));
     setText(e.factJitter, milliseconds(facts.jitterMs));
     setText(e.factConcealed, percent(facts.concealed));
     setText(e.factBandwidth, `${kilobits(facts.upBps)} up, ${kilobits(facts.downBps)} down`);
@@ -154,6 +154,12 @@ function pathWords(path) {
   if (path.local === "stream") return "over a WebSocket, because nothing else gets through";
   const way = path.isRelay ? "through a relay" : "direct";
   return `${way}, ${path.protocol.toUpperCase()} (${path.local} to ${path.remote})`;
+}
+
+function lossWords({ lossUp, lossDown }) {
+  const up = lossUp === undefined ? [] : [`${percent(lossUp)} of what you send`];
+  const down = lossDown === undefined ? [] : [`${percent(lossDown)} of the voice`]; // known while there is one
+  return [...up, ...down].join(", ") || "–";
 }
 
 function linkWords({ generation, how }) {

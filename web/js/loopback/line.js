@@ -193,6 +193,7 @@ export class Line {
 
   close() {
     clearInterval(this.#sampler);
+    this.#sampler = undefined;
     this.#call.end();
     this.ear.close();
     for (const waiting of this.#waiting) waiting();
@@ -222,6 +223,7 @@ export class Line {
 
   async #sample() {
     const [report, view] = await Promise.all([this.peer.getStats(), this.view().catch(() => null)]);
+    if (this.#sampler === undefined) return; // closed meanwhile: the report may be out already
     this.#onSample({ ...browserSample(report), gateway: view });
   }
 }
