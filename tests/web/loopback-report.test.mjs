@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { HEIGHT, marks, ticks, WIDTH } from "../../web/js/loopback/chart.js";
 import { BUDGETS_SCHEMA, compare, parseBudgets, parseReport, redacted, report, SCHEMA } from "../../web/js/loopback/report.js";
+import { plainWords } from "../../web/js/loopback/words.js";
 
 const CHECK = { title: "T", reason: "R.", numbers: {}, details: {}, log: [], duration_s: 1 };
 
@@ -120,4 +121,11 @@ test("a chart's marks lie inside of it, and of nothing there is no chart", () =>
     assert.equal(found.filter(({ tag }) => tag === (kind === "line" ? "polyline" : "circle")).length, kind === "line" ? 1 : 3);
   }
   assert.equal(marks("line", [{ name: "a", points: [] }], { x: "", y: "" }), undefined);
+});
+
+test("values are written as words, and lists of objects are left to their tables", () => {
+  assert.deepEqual(
+    [1.5, "x", true, null, undefined, ["a", "b"], [], { over_60_ms: 3, late: 0 }, [{ way: "directly" }], { a: { b: 1 } }].map(plainWords),
+    ["1.5", "x", "true", "null", "undefined", "a, b", "none", "over 60 ms 3, late 0", undefined, undefined],
+  );
 });

@@ -5,6 +5,7 @@
 
 import { elementsOf } from "../elements.js";
 import { HEIGHT, marks, WIDTH } from "./chart.js";
+import { plainWords } from "./words.js";
 
 const SIGNS = { PASS: "✓", WARN: "!", FAIL: "✕", SKIP: "–", RUNNING: "…" };
 const NUMBERS_SHOWN = 6; // on the card itself; all of them are in its details
@@ -107,10 +108,9 @@ export class Page {
     card.reason.textContent = reason;
     const plain = Object.entries(numbers).filter(([, value]) => typeof value !== "object");
     card.numbers.replaceChildren(...plain.slice(0, NUMBERS_SHOWN).map(([name, value]) => pair(name, value)));
-    const all = Object.entries(numbers).map(([name, value]) => [
-      name,
-      typeof value === "object" ? JSON.stringify(value) : String(value),
-    ]);
+    const all = Object.entries(numbers)
+      .map(([name, value]) => [name, plainWords(value)])
+      .filter(([, words]) => words !== undefined);
     card.inside.replaceChildren(
       ...details.map((detail) => this.#detail(detail)),
       ...(all.length ? [table("All numbers", ["Number", "Value"], all)] : []),

@@ -3,7 +3,7 @@
 
 import { round } from "../numbers.js";
 import { isBlack, isFrozen, sketch } from "../pictures.js";
-import { opened } from "./devices.js";
+import { opened, settingsOf } from "./devices.js";
 
 const LOOK_S = 0.25; // longer than any camera takes for its next picture
 /** @type {[number, number]} */
@@ -33,7 +33,7 @@ export const camera = {
       const pictures = shown(video) - begin.pictures;
       const black = sketches.filter(isBlack).length;
       const frozen = sketches.filter((points, index) => index > 0 && isFrozen(sketches[index - 1], points)).length;
-      bench.log(`${track.label}: ${JSON.stringify(track.getSettings())}`);
+      bench.log(track.label);
       return {
         numbers: {
           pictures,
@@ -48,9 +48,7 @@ export const camera = {
             kind: "table",
             caption: "The device",
             head: ["What", "Found"],
-            rows: Object.entries(track.getSettings())
-              .filter(([name]) => !/Id$/.test(name))
-              .map(([name, value]) => [name, String(value)]),
+            rows: settingsOf(track),
           },
         ],
       };

@@ -4,6 +4,7 @@
 
 import { round } from "../numbers.js";
 import { isBlack, sketch } from "../pictures.js";
+import { plainWords } from "../words.js";
 import { opened } from "./devices.js";
 
 const MADE_UP = ["concealed", "silent"];
@@ -76,10 +77,7 @@ function detailsOf(after, seen) {
     kind: "table",
     caption,
     head: ["What", "Value"],
-    rows: Object.entries(values ?? {}).map(([name, value]) => [
-      name,
-      typeof value === "object" ? JSON.stringify(value) : String(value),
-    ]),
+    rows: Object.entries(values ?? {}).map(([name, value]) => [name, plainWords(value) ?? JSON.stringify(value)]),
   });
   const { audio, video, ...peer } = after.peer ?? {};
   /** @type {import("../runner.js").Picture | undefined} */

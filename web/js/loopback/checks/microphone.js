@@ -3,7 +3,7 @@
 
 import { peaks, rmsDbfs } from "../levels.js";
 import { round } from "../numbers.js";
-import { opened } from "./devices.js";
+import { opened, settingsOf } from "./devices.js";
 
 const WINDOW_S = 0.5; // the loudest half second: between words it is quiet
 
@@ -21,26 +21,20 @@ export const microphone = {
       await bench.wait(bench.length.listenS);
       const sound = ear.heard(fromS + 0.2); // the device's own beginning is not judged
       const { peakDbfs, clipped } = peaks(sound);
-      const { echoCancellation, noiseSuppression, autoGainControl, sampleRate } = track.getSettings();
-      bench.log(`${track.label}: ${JSON.stringify(track.getSettings())}`);
+      bench.log(track.label);
       return {
         numbers: {
           rms_dbfs: round(loudest(sound, bench.studio.rateHz), 1),
           peak_dbfs: round(peakDbfs, 1),
           clipped_percent: round((100 * clipped) / Math.max(1, sound.length), 2),
-          echo_cancellation: echoCancellation,
+          echo_cancellation: track.getSettings().echoCancellation,
         },
         details: [
           {
             kind: "table",
             caption: "The device",
             head: ["What", "Found"],
-            rows: [
-              ["Echo cancellation", String(echoCancellation ?? "not told")],
-              ["Noise suppression", String(noiseSuppression ?? "not told")],
-              ["Gain control", String(autoGainControl ?? "not told")],
-              ["Sample rate", sampleRate ? `${sampleRate} Hz` : "not told"],
-            ],
+            rows: settingsOf(track),
           },
         ],
       };

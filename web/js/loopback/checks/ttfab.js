@@ -68,10 +68,10 @@ async function answerTo(question, voice, line, bench, scene) {
   }
   const nowMs = performance.now();
   row.fps = round((frames().filter(({ atMs }) => nowMs - atMs < FPS_WINDOW_MS).length * 1000) / FPS_WINDOW_MS, 2);
+  await line.message(({ type }) => type === "bot-stopped-speaking", 60_000, "the end of the answer", from);
   const isTtfab = ({ data }) => data?.type === "ttfab" && data.to === "payload" && data.trigger === "speech";
   row.gateway_ms = line.messages.slice(from).find(({ message }) => isTtfab(message))?.message.data.ms;
-  bench.log(`${scene}: ${row.ttfab_ms} ms, by the gateway ${row.gateway_ms} ms, ${row.fps} fps`);
-  await line.message(({ type }) => type === "bot-stopped-speaking", 60_000, "the end of the answer", from);
+  bench.log(`${scene}: ${row.ttfab_ms} ms, by the gateway ${row.gateway_ms ?? "–"} ms, ${row.fps} fps`);
   return row;
 }
 
