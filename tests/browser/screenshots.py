@@ -75,7 +75,7 @@ async def before_the_call(shot: Shot) -> None:
     await expect(page.locator("#mic-words")).to_have_text("You are heard well.", timeout=PATIENCE_MS)
     await shot.take(page, "02-ready")
     held: list[Route] = []
-    await page.route("**/v1/sessions", held.append)
+    await page.route("**/v1/sessions", lambda route: held.append(route))
     await page.get_by_role("button", name="Start call").click()
     await state(page, "connecting")
     await shot.take(page, "05-connecting")

@@ -34,7 +34,7 @@ PATIENCE_S = 300
 
 
 def test_gateway_qa_runs_the_page_and_says_that_all_is_well(tmp_path: Path) -> None:
-    """As a program: exit code 0, a line a check, a report by the schema, JUnit; the report tells nobody's address and no
+    """As a program: exit code 0, a line a check, a report by the schema, JUnit; the report tells no address and no
     id of a device."""
     require("chromium", "apt-get install chromium")
     report, junit, markdown = (tmp_path / name for name in ("report.json", "junit.xml", "summary.md"))
