@@ -47,11 +47,12 @@ class Shot:
     found: list[str]  # what axe-core has to say
 
     async def open(self, script: str = "") -> Page:
-        """The page, with a script before its own."""
+        """The page as it is once it has asked the gateway, with a script before its own."""
         page = await self.context.new_page()
         if script:
             await page.add_init_script(script)
         await page.goto(self.url)
+        await expect(page.locator("#consent")).not_to_be_empty()
         return page
 
     async def take(self, page: Page, state: str) -> None:
@@ -69,7 +70,6 @@ async def state(page: Page, name: str) -> None:
 async def before_the_call(shot: Shot) -> None:
     """First visit, devices that work, connecting, the question for permission, its refusal."""
     page = await shot.open()
-    await expect(page.locator("#consent")).not_to_be_empty()
     await shot.take(page, "01-idle")
     await page.get_by_role("button", name="Try camera and microphone").click()
     await expect(page.locator("#mic-words")).to_have_text("You are heard well.", timeout=PATIENCE_MS)
