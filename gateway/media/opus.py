@@ -27,7 +27,7 @@ PACKET_MAX_MS = 120  # RFC 6716 §3.2.5
 CONCEAL_STEP_MS = 5  # libopus guesses in multiples of 2.5 ms
 PACKET_MAX_BYTES = 1276  # RFC 6716 §3.2: one frame of 1275 bytes and its TOC
 BITRATE_BPS = 32_000
-COMPLEXITY = 3  # half the CPU of 5, and no difference that is heard at this rate in speech
+COMPLEXITY = 1  # 60 % of the CPU of 3; STOI of our sentence is 0.978 against 0.983, with copies for loss 0.97 as there
 EXPECTED_LOSS_PERCENT = 10  # makes the encoder repeat each frame in the next one, coarser (LBRR)
 
 
