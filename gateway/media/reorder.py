@@ -88,6 +88,7 @@ class Reorder:
         self._base_history: deque[tuple[float, float]] = deque(maxlen=120)
         self._lags: deque[float] = deque()  # of the newest packets
         self._lags_s: deque[float] = deque()  # and when each came
+        self._lagged_s = float("-inf")  # when one came that the shortest wait is too short for
         self._unlooked = 0
         self._waiting: dict[int, Stored] = {}
         self._missing: dict[int, _Missing] = {}
@@ -218,18 +219,21 @@ class Reorder:
             windows.append((now_s, offset))
         elif offset < windows[-1][1]:
             windows[-1] = windows[-1][0], offset
-        self._base_s = min(least for _, least in windows)
+        self._base_s = min(windows[0][1], windows[-1][1])
         lags = self._lags
         self.newest_lag_s = offset - self._base_s
         lags.append(self.newest_lag_s)
         self._lags_s.append(now_s)
+        if self.newest_lag_s > TARGET_MIN_S - MARGIN_S:
+            self._lagged_s = now_s
         self._unlooked += 1
         if self._unlooked >= LOOK_EVERY:
             self._unlooked = 0
             while now_s - self._lags_s[0] > WINDOW_S:
                 self._lags_s.popleft()
                 lags.popleft()
-            self._choose(np.sort(np.fromiter(lags, np.float64, len(lags))))
+            if self.target_s > TARGET_MIN_S or now_s - self._lagged_s <= WINDOW_S:
+                self._choose(np.sort(np.fromiter(lags, np.float64, len(lags))))
 
     def _choose(self, ordered: NDArray[np.float64]) -> None:
         """The wait that costs least, in delay and in what comes too late for it."""
