@@ -37,7 +37,7 @@ SILENCE_MOST_BYTES = 40  # a packet of the voice that says "silence": header, a 
 REPORT_S = {"audio": 5.0, "video": 1.0}  # as libwebrtc
 CONNECT_TIMEOUT_S = 15.0  # as the gateway
 
-# How an offer is brought: as SDP to the gateway's door, or as JSON, as Pipecat and FastRTC want it.
+# How an offer is brought: as SDP to the gateway's door, or as JSON, as Pipecat wants it.
 Door = Literal["sdp", "json"]
 
 
@@ -66,6 +66,7 @@ class Call:
         self._video: int | None = None
         self._report_s = now_s() + random.random()
         self._was_silent = True
+        self._reception: rtcp.Reception | None = None  # of the voice
         self._events: asyncio.Task[None] | None = None
 
     async def open(self, client: aiohttp.ClientSession, url: str, door: Door, token: str) -> None:
@@ -191,7 +192,9 @@ class Call:
         times = self._audio_time + self._tick * TICK_RTP, self._video_time + self._tick * VIDEO_HZ // 50
         for index, ssrc in enumerate(self._ssrcs):
             counts = self._packets[index], self._octets[index]
-            report = rtcp.sender_report(ssrc, rtcp.ntp(now_s()), times[index], *counts, f"{ssrc:08x}", [])
+            heard = self._reception.info(now_s()) if index == 0 and self._reception is not None else None
+            blocks = [heard] if heard is not None else []
+            report = rtcp.sender_report(ssrc, rtcp.ntp(now_s()), times[index], *counts, f"{ssrc:08x}", blocks)
             self._leg.send(self._leg.srtp[1].protect_rtcp(report))
 
     # In
@@ -202,6 +205,10 @@ class Call:
             return
         self.received += 1
         arrived_s = now_s()
+        _, _, sequence, timestamp, ssrc = rtp.HEADER.unpack_from(data)
+        if self._reception is None:
+            self._reception = rtcp.Reception(ssrc, RTP_HZ)
+        self._reception.add(sequence, timestamp, arrived_s)
         if len(data) <= SILENCE_MOST_BYTES:
             self._was_silent = True
             return

@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 
 NOTHING = "–"
 BEGIN, END = "<!-- capacity: made by `make docs`, do not edit -->", "<!-- /capacity -->"
-BASELINES = {"pipecat": "Pipecat", "naive": "plain bridge", "fastrtc": "FastRTC"}
+BASELINES = {"pipecat": "Pipecat", "naive": "plain bridge"}
 SERIES = ("gateway", "floor", *BASELINES.values())
 BUSY_SHARE = 0.85  # of a processor: where the gateway sheds load by itself (GATEWAY_LOAD_CPU)
 MAXIMA = {"of Pipecat": ("pipecat", 1 / 12), "of the plain bridge": ("naive", 1 / 7)}
