@@ -18,17 +18,9 @@ def naive() -> Server:
 
 def pipecat() -> Server:
     """Pipecat: SmallWebRTCTransport and GeminiLiveLLMService."""
-    return _elsewhere("pipecat", "/api/offer")
+    python = str(ENVIRONMENTS / "pipecat/bin/python")
+    command = ("bench.peers.pipecat_bridge",)
+    return Server("pipecat", command, path="/api/offer", door="json", python=python, settings=MODEL)
 
 
-def fastrtc() -> Server:
-    """FastRTC with google-genai, as its Gemini demo does it."""
-    return _elsewhere("fastrtc", "/webrtc/offer")
-
-
-def _elsewhere(name: str, path: str) -> Server:
-    python = str(ENVIRONMENTS / name / "bin/python")
-    return Server(name, (f"bench.peers.{name}_bridge",), path=path, door="json", python=python, settings=MODEL)
-
-
-PEERS: dict[str, Callable[[], Server]] = {"naive": naive, "pipecat": pipecat, "fastrtc": fastrtc}
+PEERS: dict[str, Callable[[], Server]] = {"naive": naive, "pipecat": pipecat}
