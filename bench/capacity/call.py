@@ -22,7 +22,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtp import RtcpPsfbPacket
 
 from bench.capacity.process import now_s
-from bench.capacity.recording import RTP_HZ, VIDEO_HZ, SoundPacket
+from bench.capacity.recording import PACKET_MS, RTP_HZ, VIDEO_HZ, SoundPacket
 from gateway.media import rtcp, rtp
 from gateway.media.aiortc_internals import IceLeg, ssrc_of, take_over_media
 from gateway.media.answer import formats_of
@@ -44,7 +44,9 @@ Door = Literal["sdp", "json"]
 class Call:
     """One caller: `open`, then `tick` every 20 ms."""
 
-    def __init__(self, sound: Sequence[SoundPacket], picture: Sequence[Sequence[bytes]], codec: str, fps: int) -> None:
+    def __init__(
+        self, sound: Sequence[SoundPacket], picture: Sequence[Sequence[bytes]], codec: str, fps: int, phase_s: float
+    ) -> None:
         self.received = 0  # packets of the voice
         self.key_frames = 0  # that were asked for
         self.begins: list[float] = []  # when the voice began after a silence
@@ -55,6 +57,7 @@ class Call:
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._leg: IceLeg | None = None
         self._tick = self._frame = 0
+        self._phase = round(phase_s * 1000) // PACKET_MS
         self._audio_sequence, self._video_sequence = random.randrange(1 << 15), random.randrange(1 << 15)
         self._audio_time, self._video_time = secrets.randbits(31), secrets.randbits(31)
         self._packets, self._octets = [0, 0], [0, 0]
@@ -148,7 +151,7 @@ class Call:
             self._report()
 
     def _audio_packet(self) -> bytes:
-        packet = self._sound[self._tick % len(self._sound)]
+        packet = self._sound[(self._phase + self._tick) % len(self._sound)]
         if packet.is_mark:
             self.marks.append(now_s())
         payload, payload_type = packet.payload, self._opus or 0

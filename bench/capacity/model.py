@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from bench.capacity.process import now_s, told
-from bench.capacity.recording import LOOP_S, QUESTION, QUESTION_HZ, SPOKEN_S
+from bench.capacity.recording import LOOP_S, QUESTION, QUESTION_HZ, SPOKEN_S, phase_s
 from gateway.simulator.answer import content, messages
 from gateway.simulator.flavours import GEMINI_3_8
 from gateway.simulator.voice import say_back
@@ -76,6 +76,7 @@ class Model:
     async def serve(self, socket: ServerConnection) -> None:
         """One connection."""
         heard = Heard()
+        number = len(self.heard)
         self.heard.append(heard)
         keeps = self._interrupts and len(self.heard) <= KEPT_MAX
         speaking: asyncio.Task[None] | None = None
@@ -89,7 +90,7 @@ class Model:
                     if keeps:
                         heard.sound.append((now_s(), data))
                     if speaking is None:
-                        speaking = asyncio.create_task(self._speak(socket, heard))
+                        speaking = asyncio.create_task(self._speak(socket, heard, number))
                 elif kind == "video":
                     heard.frames.append(now_s())
         except ConnectionClosed:
@@ -99,9 +100,9 @@ class Model:
                 speaking.cancel()
                 await asyncio.gather(speaking, return_exceptions=True)
 
-    async def _speak(self, socket: ServerConnection, heard: Heard) -> None:
-        """An answer in each loop."""
-        next_s = now_s() + ANSWER_AFTER_S
+    async def _speak(self, socket: ServerConnection, heard: Heard, number: int) -> None:
+        """An answer in each loop, when this caller has spoken."""
+        next_s = now_s() + (ANSWER_AFTER_S - phase_s(number)) % LOOP_S
         with suppress(ConnectionClosed):
             while True:
                 await asyncio.sleep(max(0.0, next_s - now_s()))

@@ -25,6 +25,7 @@ QUESTION, QUESTION_HZ = Path(__file__).parents[2] / "tests/corpus/speech/questio
 
 LOOP_S = 10
 SPOKEN_S = 4.5  # of it the person speaks so long; the rest is for the answer
+GOLDEN_SHARE = (5**0.5 - 1) / 2
 PACKET_MS = 20
 RTP_HZ = 48_000
 PAYLOAD_MAX_BYTES = 1100  # as libwebrtc cuts, with room for header, SRTP and a tunnel
@@ -54,6 +55,12 @@ class PictureFormat:
     height: int
     fps: int
     bitrate_bps: int
+
+
+def phase_s(number: int) -> float:
+    """Where in the loop a call begins: those of any number of calls are spread evenly, as with people who do not know
+    each other."""
+    return number * GOLDEN_SHARE % 1 * LOOP_S
 
 
 def speech() -> tuple[SoundPacket, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.capacity.call import Call, Door, NotTaken
 from bench.capacity.process import now_s, told
-from bench.capacity.recording import marks, picture, speech
+from bench.capacity.recording import marks, phase_s, picture, speech
 from bench.capacity.scenario import SCENARIOS
 from tests.integration.guarded import signed
 
@@ -69,7 +69,8 @@ class Replayer:
         """So many calls, one after the other; stops at the first that is not taken."""
         wanted = self._scenario.picture
         while (number := len(self._calls)) < count:
-            call = Call(self._sound, self._picture, wanted.codec.upper() if wanted else "", wanted.fps if wanted else 0)
+            codec, fps = (wanted.codec.upper(), wanted.fps) if wanted else ("", 0)
+            call = Call(self._sound, self._picture, codec, fps, phase_s(number))
             token = signed(sub=f"caller-{number}", exp=int(time.time()) + 3600)
             try:
                 await call.open(client, self._url, self._door, token)

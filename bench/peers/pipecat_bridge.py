@@ -1,8 +1,8 @@
 """Pipecat between a browser and the Live API, as its examples do it.
 
-`MODEL_URL=ws://… python -m bench.peers.pipecat_bridge`: SmallWebRTCTransport, a context, GeminiLiveLLMService; the model
-tells when somebody speaks, so that no detector of its own runs here, and a picture a second goes on. No tokens, no
-metrics, no events; its log is off.
+`MODEL_URL=ws://… python -m bench.peers.pipecat_bridge`: SmallWebRTCTransport, a context, GeminiLiveLLMService; the
+model tells when somebody speaks, so that no detector of its own runs here, and a picture a second goes on. No tokens,
+no metrics, no events; its log is off.
 """
 
 from __future__ import annotations
