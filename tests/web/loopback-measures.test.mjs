@@ -96,7 +96,7 @@ test("the delay of a round trip is found to a fraction of a millisecond, also be
 });
 
 test("a sender whose clock is fast shows as drift", () => {
-  const sentS = schedule(60);
+  const sentS = schedule(120);
   const told = summary(trips(heard(sentS, (_, atS) => 0.2 + atS * 200e-6), LOW_RATE_HZ, sentS));
   near(told.drift.slope * 1e6, 200, 10);
   assert.ok(told.drift.slopeError * 1e6 < 10);
@@ -104,12 +104,12 @@ test("a sender whose clock is fast shows as drift", () => {
 });
 
 test("a jitter buffer that finds its length is no clock, and a short run tells nothing of clocks", () => {
-  const sentS = schedule(40);
-  const settling = (_, atS) => 0.3 - 0.02 * Math.min(1, atS / 6);
+  const sentS = schedule(120);
+  const settling = (_, atS) => 0.2 + 0.01 * Math.min(6, Math.floor(atS / 4)); // as a busy machine has it
   const told = summary(trips(heard(sentS, settling), LOW_RATE_HZ, sentS));
-  assert.ok(told.drift.slope * 1e6 < -300);
+  assert.ok(told.drift.slope * 1e6 > 300);
   near(told.sureDrift * 1e6, 0, 5);
-  const short = schedule(8);
+  const short = schedule(40);
   assert.equal(summary(trips(heard(short, settling), LOW_RATE_HZ, short)).sureDrift, undefined);
 });
 

@@ -14,7 +14,7 @@ const SPACINGS_S = [0.5, 0.62, 0.54, 0.7, 0.58, 0.66];
 const DELAY_MAX_S = 4;
 const HEARD = 0.5; // of a perfect fit; codecs keep more than 0.9, a hole in the chirp takes it below
 const NEAR_S = 0.15; // how far a chirp may be from where the others are; beyond it is another event
-const DRIFT_LEAST_S = 20; // in less a jitter buffer that finds its length looks like a clock
+const DRIFT_LEAST_S = 60; // in less a jitter buffer that finds its length, 10 ms at a time, looks like a clock
 const JUMP_S = 0.02; // between neighbours: more than a jitter buffer's small steps, enough to be heard
 
 /**
