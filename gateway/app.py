@@ -229,7 +229,7 @@ async def serve(
 def spare_collector() -> None:
     """Let the collector of cycles not look again at what lasts as long as the process: modules, classes, routes.
 
-    It would stop all calls for 50 to 100 ms each time on an ordinary core; what calls leave behind is a hundredth of it.
+    It would stop all calls for 50 to 100 ms each time; what calls leave behind is a hundredth of it.
     """
     gc.collect()
     gc.freeze()
