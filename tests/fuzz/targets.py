@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import NonCallableMock
 
 import av
 from aioice.ice import Connection
@@ -38,6 +39,7 @@ from gateway.live.upstream import Upstream
 from gateway.media import frames, rtcp, rtp
 from gateway.media.answer import Formats, clean_offer, redundancy, usable_candidate
 from gateway.media.audio_uplink import AudioUplink
+from gateway.media.datagrams import UdpSocket
 from gateway.media.dimensions import h264_size, vp8_size
 from gateway.media.jpeg import JpegWorker
 from gateway.media.peer import Peer
@@ -47,7 +49,7 @@ from gateway.media.playout import Playout
 from gateway.media.stream import StreamPeer
 from gateway.media.stream_camera import decode
 from gateway.media.stream_wire import PICTURE_MAX_BYTES, Outgoing
-from gateway.media.udp import ADDRESSES_MAX, UdpPort, _Socket
+from gateway.media.udp import ADDRESSES_MAX, UdpPort
 from gateway.media.video_uplink import CODED_MAX, VideoUplink
 from gateway.media.voice import Voice
 from gateway.media.worker import MediaWorker
@@ -281,9 +283,7 @@ def _udp(data: bytes) -> None:
 
     async def arrive() -> None:
         port = UdpPort()
-        at = _Socket(port)
-        transport = SimpleNamespace(sendto=lambda data, address: None)
-        at.address, at.transport = ("192.0.2.2", 5000), cast(Any, transport)
+        at = NonCallableMock(UdpSocket, address=("192.0.2.2", 5000))
         port._sockets.append(at)
         connection = Connection(ice_controlling=False, local_username="here", local_password="p" * 22)
         connection.remote_username, connection.remote_password = "them", "q" * 22
