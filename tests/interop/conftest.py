@@ -12,12 +12,12 @@ import pytest
 from scipy.io import wavfile
 
 from tests.browser.camera import write_camera
-from tests.browser.conftest import browser
+from tests.browser.conftest import browser, options
 from tests.measure.sound import Samples, read_wav, resample
 from tests.measure.words import THAT_SPEECH, arrival
 from tests.programs import Program, gateway_and_simulator, npm_ci, require
 
-__all__ = ["browser"]
+__all__ = ["browser", "options"]
 
 HERE = Path(__file__).parent
 CORPUS = HERE.parent / "corpus"
