@@ -13,6 +13,7 @@ import os
 from aiohttp import web
 from google.genai._api_client import BaseApiClient
 from loguru import logger
+from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.runner import PipelineRunner
 from pipecat.pipeline.task import PipelineTask
@@ -54,6 +55,7 @@ class Bridge:
         @transport.event_handler("on_client_connected")
         async def _(transport: SmallWebRTCTransport, client: SmallWebRTCConnection) -> None:
             await transport.capture_participant_video(client.pc_id, FRAMES_PER_S, video_source="camera")
+            await task.queue_frames([LLMRunFrame()])
 
         await PipelineRunner(handle_sigint=False).run(task)
 
