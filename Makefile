@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test check lint types types-js imports test-qa screenshots-qa qa unit integration web browser pages screenshots interop fuzz soak bench-faults bench-tools bench-start bench-network bench-calls bench-chaos bench-flood audit secrets turn-audit test-deploy docs format constraints clean
+.PHONY: help setup run test check lint types types-js imports test-qa screenshots-qa qa unit integration web browser pages screenshots interop fuzz soak bench-faults bench-tools bench-start bench-network bench-calls bench-capacity bench-chaos bench-flood audit secrets turn-audit test-deploy docs format constraints clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,11 @@ bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromiu
 
 bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
 	$(BIN)/python -m bench.calls --report docs/calls.md
+
+bench-capacity: $(VENV)/.dev  ## How many calls a machine holds and what one costs, beside others; a quarter of an hour
+	-test -e build/peers/pipecat/.done || { $(PYTHON) -m venv build/peers/pipecat && build/peers/pipecat/bin/python -m pip \
+	  install --quiet --disable-pip-version-check --requirement bench/peers/pipecat.txt && touch build/peers/pipecat/.done; }
+	$(BIN)/python -m bench.capacity --report docs/capacity.json
 
 bench-chaos: $(VENV)/.dev  ## Nodes that die, sleep, drain or lose their store, with calls in them
 	$(BIN)/python -m bench.chaos --report docs/chaos.md

@@ -184,7 +184,9 @@ class Cluster:
     async def sibling_with(self, session_id: str) -> Node | None:
         """The other worker of this machine that has the session; None when none has."""
         owner = None if self._registry.has(session_id) else await self._store.owner(session_id)
-        return owner if owner in await self.siblings() else None
+        if owner is None:
+            return None
+        return next((node for node in await self.siblings() if node.id == owner.id), None)
 
     # A session changes its node
 

@@ -79,7 +79,7 @@ class Call:
         prefer(pc.addTransceiver("audio", direction="sendrecv"), "audio", ("audio/opus",))
         if self._picture:
             prefer(pc.addTransceiver("video", direction="sendonly"), "video", (f"video/{self._codec}", "video/rtx"))
-        self._leg = IceLeg(pc, self._udp.join, self._valid, self._datagram)
+        self._leg = IceLeg(pc, self._udp.join, self._valid, self._datagram, lambda _: False)
         take_over_media(pc)
         await pc.setLocalDescription(await pc.createOffer())
         answer = await self._exchange(client, url, door, token, with_red(pc.localDescription.sdp))

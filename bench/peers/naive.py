@@ -21,6 +21,8 @@ from aiohttp import web
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from websockets.asyncio.client import ClientConnection, connect
 
+from bench.peers.door import serve
+
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 VOICE_HZ, CHUNK_BYTES = 24_000, 960
 FRAME_EVERY_S = 1.0
@@ -109,17 +111,5 @@ class Bridge:
         await model.send(json.dumps({"realtimeInput": {kind: blob}}))
 
 
-async def main() -> None:
-    """Serve until killed."""
-    bridge = Bridge(os.environ["MODEL_URL"])
-    application = web.Application()
-    application.add_routes([web.post("/v1/sessions", bridge.offer)])
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(f"Open http://127.0.0.1:{runner.addresses[0][1]}/", flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve("/v1/sessions", Bridge(os.environ["MODEL_URL"]).offer))

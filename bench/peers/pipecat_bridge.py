@@ -24,6 +24,8 @@ from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
+from bench.peers.door import serve
+
 FRAMES_PER_S = 1
 
 
@@ -60,18 +62,6 @@ class Bridge:
         await PipelineRunner(handle_sigint=False).run(task)
 
 
-async def main() -> None:
-    """Serve until killed."""
-    logger.remove()
-    bridge = Bridge(os.environ["MODEL_URL"])
-    application = web.Application()
-    application.add_routes([web.post("/api/offer", bridge.offer)])
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(f"Open http://127.0.0.1:{runner.addresses[0][1]}/", flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    logger.remove()
+    asyncio.run(serve("/api/offer", Bridge(os.environ["MODEL_URL"]).offer))

@@ -37,7 +37,7 @@ from gateway.media.channel import take_channel
 from gateway.media.codecs import prefer
 from gateway.media.datagrams import Address
 from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
-from gateway.media.pictures import Frame
+from gateway.media.pictures import Frame, Pictures
 from gateway.media.plane import Plane
 from gateway.media.video_uplink import VideoUplink
 from gateway.media.voice import Voice
@@ -320,14 +320,8 @@ class Peer:
         if directions.get("audio") in ("sendrecv", "recvonly"):
             audio = AudioUplink(sink.peer_audio, sink.peer_audio_paused, sink.peer_level)
         if directions.get("video") == "recvonly":
-            self._video = VideoUplink(
-                self._settings,
-                self._worker.jpeg,
-                sink.peer_frame,
-                sink.peer_video_wish,
-                sink.peer_picture_refused,
-                self._frame_ids,
-            )
+            told = sink.peer_frame, sink.peer_video_wish, sink.peer_picture_refused
+            self._video = VideoUplink(Pictures(self._settings, self._worker.jpeg, *told, self._frame_ids))
         if directions.get("audio") in ("sendrecv", "sendonly"):
             self._ear = VoiceStream(self._send_voice)
         on_voice_loss = self._ear.reported_loss if self._ear is not None else None

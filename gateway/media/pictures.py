@@ -1,7 +1,7 @@
 """From decoded pictures to JPEG frames for the model.
 
-Owns which pictures of one camera are sampled, their encoding, and what the camera is told of it. It must not know how
-pictures come or are decoded.
+Owns which pictures of one camera are sampled, their encoding, what becomes of those that cannot be decoded, and what
+the camera is told of it. It must not know how pictures come, or what their bytes mean.
 **Invariant: while it is paused nothing is sampled; each change of what is wished is told once.**
 """
 
@@ -23,6 +23,8 @@ from gateway.settings import Settings
 from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
+
+Decoded = tuple[av.VideoFrame, Luma]  # a picture, and a sketch of it
 
 
 class TooLarge(Exception):
@@ -70,6 +72,7 @@ class Pictures:
         jpeg: JpegWorker,
         on_frame: Callable[[Frame], None],
         on_wish: Callable[[float], None],
+        on_refused: Callable[[int, int], None],
         ids: Iterator[int],
     ) -> None:
         self.counts = PictureCounts()
@@ -78,6 +81,7 @@ class Pictures:
         self._jpeg = jpeg
         self._on_frame = on_frame
         self._on_wish = on_wish
+        self._on_refused = on_refused
         self._ids = ids
         self._sampler = Sampler(settings.video_fps_min, settings.video_fps_max)
         self._wish_fps = settings.video_fps_max
@@ -93,6 +97,24 @@ class Pictures:
         if fps != self._wish_fps:
             self._wish_fps = fps
             self._on_wish(fps)
+
+    @property
+    def max_px(self) -> int:
+        """The longer side of the largest picture that is decoded."""
+        return self._settings.camera_max_px
+
+    async def decode(self, decode: Callable[[], Decoded], count: int = 1) -> Decoded | None:
+        """What `decode` makes, in the thread of all calls, of so many coded pictures; None when it raises TooLarge,
+        ValueError or FFmpegError, which is counted and told."""
+        try:
+            return await self._jpeg.run(decode)
+        except TooLarge as refused:
+            self._on_refused(*refused.size)
+        except (ValueError, av.FFmpegError) as error:
+            logger.info("a picture could not be decoded: %s", error)
+            metrics.FRAMES.labels("undecodable").inc()
+            self.counts.undecodable += count
+        return None
 
     async def take(self, picture: av.VideoFrame, luma_sketch: Luma, arrived_s: float) -> None:
         """A picture was decoded: encode it, if it is wanted."""
@@ -120,12 +142,6 @@ class Pictures:
         counts.jpeg_bytes += size_bytes
         counts.encode_ms += lasted_ms
         counts.newest_bytes, counts.newest_encode_ms = size_bytes, lasted_ms
-
-    def undecodable(self, count: int, why: Exception) -> None:
-        """So many could not be decoded."""
-        logger.info("a picture could not be decoded: %s", why)
-        metrics.FRAMES.labels("undecodable").inc()
-        self.counts.undecodable += count
 
     def figures(self) -> dict[str, Any]:
         """What is known of this camera, as JSON (docs/protocol.md)."""

@@ -21,6 +21,7 @@ from gateway.guard.bucket import TokenBucket
 from gateway.guard.intake import Intake
 from gateway.media.activity import level_dbov
 from gateway.media.peer_sink import PeerSink, PeerState
+from gateway.media.pictures import Pictures
 from gateway.media.stream_camera import StreamCamera
 from gateway.media.stream_ear import StreamEar
 from gateway.media.stream_wire import SOUND_MS, Kind, Message, PictureParts, SoundLine, read, write
@@ -81,9 +82,8 @@ class StreamPeer:
         self._ear = StreamEar(self._send, self._pace)
         self._camera: StreamCamera | None = None
         if settings.video:
-            self._camera = StreamCamera(
-                settings, worker.jpeg, sink.peer_frame, sink.peer_video_wish, sink.peer_picture_refused, frame_ids
-            )
+            told = sink.peer_frame, sink.peer_video_wish, sink.peer_picture_refused
+            self._camera = StreamCamera(Pictures(settings, worker.jpeg, *told, frame_ids))
 
     hears = True
 

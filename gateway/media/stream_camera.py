@@ -8,34 +8,21 @@ was encoded here.**
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import av
 
 from gateway.media.dimensions import jpeg_size
-from gateway.media.jpeg import JpegWorker
-from gateway.media.pictures import Frame, Pictures, TooLarge, luma, open_decoder
-from gateway.media.sampler import Luma, sketch
-from gateway.settings import Settings
+from gateway.media.pictures import Decoded, Pictures, TooLarge, luma, open_decoder
+from gateway.media.sampler import sketch
 
 
 class StreamCamera:
     """One camera."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        jpeg: JpegWorker,
-        on_frame: Callable[[Frame], None],
-        on_wish: Callable[[float], None],
-        on_refused: Callable[[int, int], None],
-        ids: Iterator[int],
-    ) -> None:
-        self._max_px = settings.camera_max_px
-        self._pictures = Pictures(settings, jpeg, on_frame, on_wish, ids)
-        self._jpeg = jpeg
-        self._on_refused = on_refused
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
         self._newest: tuple[bytes, float] | None = None
         self._arrived = asyncio.Event()
 
@@ -62,21 +49,16 @@ class StreamCamera:
             if self._newest is None:
                 continue
             (data, arrived_s), self._newest = self._newest, None
-            try:
-                picture, luma_sketch = await self._jpeg.run(decode, data, self._max_px)
-            except TooLarge as refused:
-                self._on_refused(*refused.size)
-            except (ValueError, av.FFmpegError) as error:
-                self._pictures.undecodable(1, error)
-            else:
-                await self._pictures.take(picture, luma_sketch, arrived_s)
+            decoded = await self._pictures.decode(partial(decode, data, self._pictures.max_px))
+            if decoded is not None:
+                await self._pictures.take(*decoded, arrived_s)
 
     def figures(self) -> dict[str, Any]:
         """What is known of this camera, as JSON (docs/protocol.md)."""
         return self._pictures.figures()
 
 
-def decode(data: bytes, max_px: int) -> tuple[av.VideoFrame, Luma]:
+def decode(data: bytes, max_px: int) -> Decoded:
     """The picture of a JPEG and a sketch of it. Raises TooLarge, ValueError and FFmpegError."""
     size = jpeg_size(data)
     if max(size) > max_px:

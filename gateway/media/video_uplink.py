@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import av
 
 from gateway.media.dimensions import MACROBLOCK_PX, h264_size, vp8_size
 from gateway.media.frames import Codec, CodedFrame, Frames
-from gateway.media.jpeg import JpegWorker
-from gateway.media.pictures import Frame, Pictures, TooLarge, luma, open_decoder
+from gateway.media.pictures import Decoded, Pictures, TooLarge, luma, open_decoder
 from gateway.media.rtp import Packet
-from gateway.media.sampler import Luma, sketch
-from gateway.settings import Settings
+from gateway.media.sampler import sketch
 
 CODED_MAX = 90  # three seconds of a camera that ignores what it is told; then a key frame is cheaper
 
@@ -28,22 +26,12 @@ CODED_MAX = 90  # three seconds of a camera that ignores what it is told; then a
 class VideoUplink:
     """One camera."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        jpeg: JpegWorker,
-        on_frame: Callable[[Frame], None],
-        on_wish: Callable[[float], None],
-        on_refused: Callable[[int, int], None],
-        ids: Iterator[int],
-    ) -> None:
+    def __init__(self, pictures: Pictures) -> None:
         self.frames = Frames()
-        self._pictures = Pictures(settings, jpeg, on_frame, on_wish, ids)
-        self._jpeg = jpeg
-        self._on_refused = on_refused
+        self._pictures = pictures
         self._coded: deque[CodedFrame] = deque()
         self._arrived = asyncio.Event()
-        self._decoder = VideoDecoder(settings.camera_max_px)
+        self._decoder = VideoDecoder(pictures.max_px)
 
     @property
     def paused(self) -> bool:
@@ -89,18 +77,12 @@ class VideoUplink:
             self._coded.clear()
             if not coded:
                 continue
-            try:
-                picture, luma_sketch = await self._jpeg.run(self._decoder.decode, coded)
-            except TooLarge as refused:
-                self.frames.broken()
-                self._on_refused(*refused.size)
-                continue
-            except (ValueError, av.FFmpegError) as error:
-                self._pictures.undecodable(len(coded), error)
+            decoded = await self._pictures.decode(partial(self._decoder.decode, coded), len(coded))
+            if decoded is None:
                 self.frames.broken()
                 continue
             self._pictures.counts.superseded += len(coded) - 1
-            await self._pictures.take(picture, luma_sketch, coded[-1].arrived_s)
+            await self._pictures.take(*decoded, coded[-1].arrived_s)
 
     def figures(self) -> dict[str, Any]:
         """What is known of this camera, as JSON (docs/protocol.md)."""
@@ -119,7 +101,7 @@ class VideoDecoder:
         self._codec: Codec | None = None
         self._context: Any = None
 
-    def decode(self, coded: tuple[CodedFrame, ...]) -> tuple[av.VideoFrame, Luma]:
+    def decode(self, coded: tuple[CodedFrame, ...]) -> Decoded:
         """Decode these in order; the newest picture and a sketch of it. Raises TooLarge, ValueError and FFmpegError."""
         picture = None
         for frame in coded:

@@ -29,6 +29,8 @@ Send = Callable[[bytes, int, bool], None]  # payload, RTP time, whether it begin
 class VoiceStream:
     """One stream of Opus; an `Ear` of the voice."""
 
+    unheard_ms = 0.0  # what was sent has been heard: a browser's buffer of RTP is shorter than a word
+
     def __init__(self, send: Send) -> None:
         self._send = send
         self._encoder = OpusEncoder(RATE_HZ)
@@ -45,8 +47,6 @@ class VoiceStream:
             self._send(SILENCE, self._rtp_time, False)
             self._silent_ticks += 1
         self._rtp_time += TICK_RTP
-
-    unheard_ms = 0.0  # what was sent has been heard: a browser's buffer of RTP is shorter than a word
 
     def flush(self) -> float:
         """What has gone has gone."""

@@ -43,7 +43,7 @@ from gateway.media.datagrams import UdpSocket
 from gateway.media.dimensions import h264_size, vp8_size
 from gateway.media.jpeg import JpegWorker
 from gateway.media.peer import Peer
-from gateway.media.pictures import TooLarge
+from gateway.media.pictures import Pictures, TooLarge
 from gateway.media.plane import Plane
 from gateway.media.playout import Playout
 from gateway.media.stream import StreamPeer
@@ -218,7 +218,7 @@ def _plane(data: bytes) -> None:
     async def call() -> None:
         def ignore(*_: object) -> None: ...
 
-        video = VideoUplink(Settings(), _jpeg(), ignore, ignore, ignore, itertools.count(1))
+        video = VideoUplink(Pictures(Settings(), _jpeg(), ignore, ignore, ignore, itertools.count(1)))
         audio = AudioUplink(ignore, ignore, ignore)
         intake = Intake(8_000, 1_500)
         plane = Plane(_Way(), FORMATS, 9, audio, video, intake, ignore)

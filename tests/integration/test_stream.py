@@ -225,7 +225,10 @@ async def test_a_page_that_was_loaded_again_begins_a_stream_of_its_own(
 async def test_what_is_no_media_closes_the_socket_and_not_the_session(client: TestClient, message: bytes | str) -> None:
     """1008 and a sentence, or 1009; another socket goes on with the session."""
     async with streaming(client) as first:
-        await (first.socket.send_str if isinstance(message, str) else first.socket.send_bytes)(message)  # type: ignore[operator]
+        if isinstance(message, str):
+            await first.socket.send_str(message)
+        else:
+            await first.socket.send_bytes(message)
         await condition(lambda: first.close_code is not None)
         assert first.close_code in (1008, 1009)
     async with streaming(client, first.again) as second:

@@ -1,6 +1,8 @@
 """Leases, places, and moves, on a virtual clock."""
 
 import asyncio
+from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -125,6 +127,23 @@ async def test_a_session_is_where_it_began_while_its_node_lives() -> None:
     assert place.id == "here"
     assert await there.place("made up") is None
     assert not there._registry.has("made up")
+
+
+@virtually
+async def test_the_worker_that_has_a_session_is_known_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it has told since of how busy it is; a node of another machine is none."""
+    nodes = Nodes()
+    here, cluster = await nodes.add("here")
+    _, beside = await nodes.add("beside")
+    await here.start("s")
+    assert await cluster.sibling_with("s") is None
+    assert await beside.sibling_with("made up") is None
+    busier = replace(cluster.node, sessions=cluster.node.sessions + 1)
+    monkeypatch.setattr(nodes.store, "nodes", AsyncMock(return_value=[busier, beside.node]))
+    assert await beside.sibling_with("s") == busier
+    elsewhere = replace(busier, machine="elsewhere")
+    monkeypatch.setattr(nodes.store, "nodes", AsyncMock(return_value=[elsewhere, beside.node]))
+    assert await beside.sibling_with("s") is None
 
 
 @virtually

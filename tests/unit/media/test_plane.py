@@ -28,6 +28,7 @@ from gateway.media.audio_uplink import AudioUplink
 from gateway.media.bandwidth import LEAST_BPS
 from gateway.media.jpeg import JpegWorker
 from gateway.media.opus import OpusEncoder
+from gateway.media.pictures import Pictures
 from gateway.media.plane import Plane
 from gateway.media.video_uplink import VideoUplink
 from gateway.settings import Settings
@@ -60,7 +61,7 @@ class Browser:
         self.heard = bytearray()
         jpeg = JpegWorker()
         ignore = lambda *_: None  # noqa: E731
-        video = VideoUplink(Settings(), jpeg, ignore, ignore, ignore, itertools.count(1))
+        video = VideoUplink(Pictures(Settings(), jpeg, ignore, ignore, ignore, itertools.count(1)))
         audio = AudioUplink(self.heard.extend, lambda: None, lambda level_dbov, _: self.levels.append(level_dbov))
         formats = Formats(OPUS, RED, 1, {VP8: "vp8"}, {RTX: VP8})
         self.intake = Intake(8_000, 1_500)

@@ -24,6 +24,7 @@ class Told:
         self.states: list[tuple[float, PeerState]] = []
         self.blocks = 0
         self.pauses: list[float] = []
+        self.verdicts: list[Verdict] = []
 
     def peer_state(self, state: PeerState, reason: str) -> None:
         """With the time, to a quarter of a second."""
@@ -38,6 +39,10 @@ class Told:
     def peer_audio_paused(self) -> None:
         """With the time."""
         self.pauses.append(asyncio.get_running_loop().time())
+
+    def peer_intake(self, verdict: Verdict) -> None:
+        """As it changes."""
+        self.verdicts.append(verdict)
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: None
@@ -167,8 +172,6 @@ async def test_a_browser_learns_how_far_its_sound_has_come() -> None:
 async def test_who_tells_without_end_what_was_heard_is_sent_away() -> None:
     """Beyond what any browser tells it is not looked at, and after ten seconds of it the call is to end."""
     call, socket = Call(), Socket()
-    verdicts: list[Verdict] = []
-    call.told.peer_intake = verdicts.append  # type: ignore[attr-defined]
     running = asyncio.create_task(call.peer.run())
     call.peer.connect(socket, None)
     await call.pass_by(0.4)
@@ -181,6 +184,6 @@ async def test_who_tells_without_end_what_was_heard_is_sent_away() -> None:
         await asyncio.sleep(0.1)
         for _ in range(400):
             call.peer.take(write(Kind.HEARD, 0), asyncio.get_running_loop().time())
-    assert verdicts[-1] is Verdict.END
+    assert call.told.verdicts[-1] is Verdict.END
     await call.peer.close()
     await running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from gateway.media.jpeg import JpegWorker
-from gateway.media.pictures import Frame, TooLarge
+from gateway.media.pictures import Frame, Pictures, TooLarge
 from gateway.media.stream_camera import StreamCamera, decode
 from gateway.settings import Settings
 
@@ -38,11 +39,18 @@ async def test_whatever_jpeg_comes_becomes_one_of_ours(data: bytes) -> None:
     assert Image.open(io.BytesIO(frames[0].jpeg)).mode == "RGB"
 
 
+def camera_of(
+    worker: JpegWorker, on_frame: Callable[[Frame], None], on_wish: Callable[[float], None] = lambda _: None
+) -> StreamCamera:
+    """A camera of the usual settings."""
+    return StreamCamera(Pictures(Settings(), worker, on_frame, on_wish, lambda *_: None, itertools.count(1)))
+
+
 async def taken(*pictures: bytes, at_once: bool = False) -> list[Frame]:
     """The frames of a camera that sends these, one after the other, a second apart."""
     frames: list[Frame] = []
     worker = JpegWorker()
-    camera = StreamCamera(Settings(), worker, frames.append, lambda _: None, lambda *_: None, itertools.count(1))
+    camera = camera_of(worker, frames.append)
     looking = asyncio.create_task(camera.run())
     for second, data in enumerate(pictures):
         camera.push(data, float(second))
@@ -101,7 +109,7 @@ async def test_a_camera_that_nobody_wants_to_see_is_not_decoded() -> None:
     wishes: list[float] = []
     frames: list[Frame] = []
     worker = JpegWorker()
-    camera = StreamCamera(Settings(), worker, frames.append, wishes.append, lambda *_: None, itertools.count(1))
+    camera = camera_of(worker, frames.append, wishes.append)
     looking = asyncio.create_task(camera.run())
     camera.push(jpeg(), 0.0)
     camera.allow(None)

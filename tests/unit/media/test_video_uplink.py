@@ -11,7 +11,7 @@ import pytest
 
 from gateway.media.frames import CodedFrame
 from gateway.media.jpeg import JpegWorker
-from gateway.media.pictures import Frame, TooLarge
+from gateway.media.pictures import Frame, Pictures, TooLarge
 from gateway.media.rtp import Packet
 from gateway.media.video_uplink import VideoDecoder, VideoUplink
 from gateway.settings import Settings
@@ -67,12 +67,14 @@ class Camera:
         self.refused: list[tuple[int, int]] = []
         self.jpeg = JpegWorker()
         self.uplink = VideoUplink(
-            Settings(**settings),
-            self.jpeg,
-            self.frames.append,
-            self.wishes.append,
-            lambda width, height: self.refused.append((width, height)),
-            itertools.count(1),
+            Pictures(
+                Settings(**settings),
+                self.jpeg,
+                self.frames.append,
+                self.wishes.append,
+                lambda width, height: self.refused.append((width, height)),
+                itertools.count(1),
+            )
         )
         self.running = asyncio.create_task(self.uplink.run())
         self._sequence = 0

@@ -1,7 +1,7 @@
 // Owns the buffer between the voice as it comes and the voice as it is played. It must not know Web Audio, sockets or
 // clocks: who pulls samples is the clock.
-// Invariant: what is not flushed or cut is played once, in order; after a flush or a cut the voice is silent within `FADE_MS`; each
-// number is told as heard when it has been played, or will never be.
+// Invariant: what is not flushed or cut is played once, in order; after a flush or a cut the voice is silent within
+// `FADE_MS`; each number is told as heard when it has been played, or will never be.
 
 import { VOICE_HZ, VOICE_MS } from "./wire.js";
 
