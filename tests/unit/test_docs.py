@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import network_table
+from bench import network_table, stream
 from gateway import settings_table
 from gateway.errors import ClientError
 from gateway.lifecycle import EndReason
@@ -28,6 +28,12 @@ def test_the_network_table_is_that_of_the_run() -> None:
     assert network_table.render(report) == (ROOT / "docs/network.md").read_text(encoding="utf-8"), "run `make docs`"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert network_table.insert(readme, report) == readme, "run `make docs`"
+
+
+def test_the_figures_of_a_stream_are_those_of_the_run() -> None:
+    """docs/stream.md is what `make docs` makes of docs/stream.json."""
+    report = stream.read(ROOT / "docs/stream.json")
+    assert stream.render(report) == (ROOT / "docs/stream.md").read_text(encoding="utf-8"), "run `make docs`"
 
 
 def test_a_document_without_markers_is_refused() -> None:
