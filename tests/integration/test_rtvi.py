@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -257,6 +258,24 @@ async def test_a_full_gateway_says_so_at_the_start(open_client: OpenClient) -> N
             "too_many_sessions",
             "All places are taken at the moment; please try again in a moment.",
         )
+
+
+async def test_a_full_gateway_reads_no_body_of_a_start(open_client: OpenClient) -> None:
+    """The answer is there while the body has only begun, and what it says is of no matter."""
+    client = await open_client(max_sessions=1)
+    assert (await client.post("/start", json={})).status == 200
+    rest = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await rest.wait()
+
+    kind = {"Content-Type": "application/json"}
+    async with asyncio.timeout(PATIENCE_S):
+        refused = await client.post("/start", data=slow(), headers=kind)
+        assert (await problem_of(refused))[:2] == (503, "too_many_sessions")
+        refused = await client.post("/start", data=b"no JSON", headers=kind)
+        assert (await problem_of(refused))[:2] == (503, "too_many_sessions")
 
 
 async def test_a_client_that_hangs_up_is_not_waited_for(client: TestClient, simulator: Simulator) -> None:

@@ -139,6 +139,15 @@ def test_the_transcript_can_be_asked_for(commands: Commands, session: FakeSessio
     assert "'weather'" in answer["data"]["error"]
 
 
+def test_a_client_is_not_told_what_tools_returned(commands: Commands, session: FakeSession) -> None:
+    """It is told which were used; what they returned is for the model, and for the operator."""
+    turn = {"role": "model", "text": "It rains.", "tools": [{"name": "weather", "result": "rain in 12345 Berlin"}]}
+    session.transcript = {"turns": [turn], "dropped_turns": 0}
+    [answer] = say(commands, "client-message", {"t": "transcript"})
+    assert answer["data"]["d"] == {"turns": [{**turn, "tools": [{"name": "weather"}]}], "dropped_turns": 0}
+    assert session.transcript["turns"] == [turn]
+
+
 def test_the_end_and_what_asks_for_nothing(commands: Commands, session: FakeSession) -> None:
     """`disconnect-bot` ends; pings and signalling are taken in silence; the rest is unknown."""
     assert say(commands, "disconnect-bot", {}) == []
