@@ -42,7 +42,7 @@ class PictureCounts:
     whole: int = 0  # coded frames that were put together
     overflowed: int = 0  # of them, forgotten undecoded: the decoder did not keep up
     undecodable: int = 0
-    superseded: int = 0  # a newer one was there already
+    superseded: int = 0  # a newer one was there before it could be wanted
     not_wanted: int = 0  # decoded, and not sampled
     unencodable: int = 0
     sampled: int = 0  # became a JPEG
@@ -115,6 +115,10 @@ class Pictures:
             metrics.FRAMES.labels("undecodable").inc()
             self.counts.undecodable += count
         return None
+
+    def arrives(self, now_s: float) -> bool:
+        """A coded picture has come; whether it is worth to be decoded. Call it for every one."""
+        return self._sampler.arrives(now_s)
 
     async def take(self, picture: av.VideoFrame, luma_sketch: Luma, arrived_s: float) -> None:
         """A picture was decoded: encode it, if it is wanted."""

@@ -2,7 +2,8 @@
 
 Owns the frame rate: `fps_min` of a still picture, `fps_max` of a moving one, in between for a little motion. It must
 not know codecs or clocks: time is an argument, a picture is its luma.
-**Invariant: over any stretch of time no more than `fps_max` frames a second are taken, plus one.**
+**Invariant: over any stretch of time no more than `fps_max` frames a second are taken, plus one; which ones does not
+depend on the pictures that were not looked at.**
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ CHANGED_LEVELS = 16  # a point has changed when its luma moved by more than came
 STILL_SHARE = 0.01  # of all points changed: noise and a flickering lamp
 STILL_S = 10.0  # without motion for so long, a camera may send less often
 MOVING_SHARE = 0.12  # a hand or a turning head before the camera
+LOOKS = 2  # at pictures in the shortest time between two frames, where nothing has moved so far
 
 
 def sketch(luma: Luma) -> Luma:
@@ -44,6 +46,8 @@ class Sampler:
         self._fps_max = fps_max
         self._last: Luma | None = None
         self._arrived_s = -math.inf
+        self._half_s = 0.0  # of the time between two pictures
+        self._looked_s = -math.inf
         self._moved_s = -math.inf
         self._slot_s = -math.inf  # when the last frame was due; the next is due one interval later
 
@@ -51,22 +55,33 @@ class Sampler:
         """Other rates from now on."""
         self._fps_min, self._fps_max = fps_min, fps_max
 
+    def arrives(self, now_s: float) -> bool:
+        """A picture has come; whether it can be wanted, whatever is on it. One that cannot need not be decoded.
+
+        Call it for every picture.
+        """
+        shortest_s = 1.0 / self._fps_max
+        self._half_s = min(now_s - self._arrived_s, shortest_s) / 2
+        self._arrived_s = now_s
+        can_s = max(self._slot_s + shortest_s, self._looked_s + shortest_s / LOOKS)
+        must_s = self._slot_s + 1.0 / self._fps_min
+        return now_s >= min(can_s, must_s) - self._half_s
+
     def take(self, luma_sketch: Luma, now_s: float) -> bool:
         """Tell whether the picture of this moment is wanted; if so it is the one to compare the next with.
 
-        Call it for every picture. A picture is taken when it is nearer to the time a frame is due than the next picture
-        will be, so that a camera of 3 fps that is not punctual still gives 3.
+        Call it for every picture that `arrives` finds worth it. A picture is taken when it is nearer to the time a
+        frame is due than the next picture will be, so that a camera of 3 fps that is not punctual still gives 3.
         """
-        half_s = min(now_s - self._arrived_s, 1.0 / self._fps_max) / 2
-        self._arrived_s = now_s
+        self._looked_s = now_s
         amount = motion(self._last, luma_sketch)
         if amount > 0:
             self._moved_s = now_s
         interval_s = 1.0 / (self._fps_min + (self._fps_max - self._fps_min) * amount)
         due_s = self._slot_s + interval_s
-        if now_s < due_s - half_s:
+        if now_s < due_s - self._half_s:
             return False
-        self._slot_s = due_s if now_s - due_s < half_s else now_s
+        self._slot_s = due_s if now_s - due_s < self._half_s else now_s
         self._last = luma_sketch
         return True
 

@@ -39,7 +39,8 @@ class StreamCamera:
         self._pictures.counts.whole += 1
         self._pictures.counts.superseded += self._newest is not None
         self._newest = data, now_s
-        self._arrived.set()
+        if self._pictures.arrives(now_s):
+            self._arrived.set()
 
     async def run(self) -> None:
         """Decode, and encode what is wanted; runs until it is cancelled."""

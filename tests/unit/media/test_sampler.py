@@ -18,7 +18,12 @@ def frames_taken(camera_fps: float, seconds: float, pictures: object) -> int:
     """How many of a camera's pictures are taken."""
     sampler = Sampler(1.0, 3.0)
     count = int(camera_fps * seconds)
-    return sum(sampler.take(pictures(index), index / camera_fps) for index in range(count))  # type: ignore[operator]
+    return sum(seen(sampler, pictures(index), index / camera_fps) for index in range(count))  # type: ignore[operator]
+
+
+def seen(sampler: Sampler, picture: Luma, now_s: float) -> bool:
+    """Whether a picture that arrives is taken."""
+    return sampler.arrives(now_s) and sampler.take(picture, now_s)
 
 
 def test_a_still_picture_is_taken_once_a_second() -> None:
@@ -37,15 +42,26 @@ def test_a_camera_that_is_not_punctual_loses_no_frame() -> None:
     """Pictures that come 40 ms early or late at 3 fps are still all taken."""
     sampler = Sampler(1.0, 3.0)
     times = [index / 3 + (0.04 if index % 2 else -0.04) for index in range(60)]
-    assert sum(sampler.take(moving(index), now_s) for index, now_s in enumerate(times)) >= 59
+    assert sum(seen(sampler, moving(index), now_s) for index, now_s in enumerate(times)) >= 59
 
 
 def test_movement_is_noticed_before_the_next_second() -> None:
     """When a still picture begins to move the next frame does not wait for `fps_min`."""
     sampler = Sampler(1.0, 3.0)
-    assert sampler.take(STILL, 0.0)
-    assert not sampler.take(STILL, 0.1)
-    assert sampler.take(moving(2), 0.4)
+    assert seen(sampler, STILL, 0.0)
+    assert not seen(sampler, STILL, 0.1)
+    assert seen(sampler, moving(2), 0.4)
+
+
+def test_pictures_that_cannot_be_wanted_are_not_looked_at() -> None:
+    """Of 30 a second: one look for each frame while everything moves, five at what is still, and none in between."""
+    for picture, most in ((moving, 61), (lambda _: STILL, 101)):
+        sampler, looks = Sampler(1.0, 3.0), 0
+        for index in range(600):
+            if sampler.arrives(index / 30):
+                looks += 1
+                sampler.take(picture(index), index / 30)
+        assert most - 2 <= looks <= most
 
 
 def test_noise_is_not_motion() -> None:
@@ -72,7 +88,7 @@ def test_the_rate_is_never_above_the_most(gaps_s: list[float], moves: bool) -> N
     now_s, taken = 0.0, []
     for index, gap_s in enumerate(gaps_s):
         now_s += gap_s
-        if sampler.take(moving(index) if moves else STILL, now_s):
+        if seen(sampler, moving(index) if moves else STILL, now_s):
             taken.append(now_s)
     for first in range(len(taken)):
         for last in range(first, len(taken)):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from fractions import Fraction
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from gateway.media.frames import CodedFrame
 from gateway.media.jpeg import JpegWorker
 from gateway.media.pictures import Frame, Pictures, TooLarge
 from gateway.media.rtp import Packet
-from gateway.media.video_uplink import VideoDecoder, VideoUplink
+from gateway.media.video_uplink import WAITING_MAX, VideoDecoder, VideoUplink
 from gateway.settings import Settings
 from tests.unit.media.test_dimensions import encoded, sps, vp8_key
 
@@ -56,6 +59,19 @@ def test_the_decoder_has_a_lock_of_its_own() -> None:
     decoder._max_px = 640
     with pytest.raises(ValueError, match="Invalid argument"):
         decoder.decode((coded(PICTURE),))
+
+
+def key_and_more(count: int) -> list[bytes]:
+    """A key frame of VP8 and those that build on it."""
+    encoder: Any = av.CodecContext.create("libvpx", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 320, 240, "yuv420p"
+    encoder.time_base, encoder.options = Fraction(1, 30), {"deadline": "realtime", "lag-in-frames": "0", "g": "1000"}
+    coded = []
+    for index in range(count):
+        picture = av.VideoFrame.from_ndarray(np.full((360, 320), index * 31 % 200, dtype=np.uint8), format="yuv420p")
+        picture.pts = index
+        coded += [bytes(packet) for packet in encoder.encode(picture)]
+    return coded
 
 
 class Camera:
@@ -134,13 +150,56 @@ async def test_a_paused_camera_costs_nothing_and_resumes_with_a_key_frame(camera
     await camera.until(lambda: len(camera.frames) == 2)
 
 
+async def test_what_a_key_frame_makes_needless_is_not_decoded(camera: Camera) -> None:
+    """Pictures that cannot be wanted wait; those before a key frame are never decoded."""
+    camera.sends(PICTURE, 0.0)
+    await camera.until(lambda: camera.frames)
+    decoded = []
+    decode = camera.uplink._decoder.decode
+    camera.uplink._decoder.decode = lambda coded: decoded.append(len(coded)) or decode(coded)  # type: ignore[func-returns-value, method-assign]
+    for index in range(1, 10):
+        camera.sends(PICTURE, index / 30)
+        await asyncio.sleep(0)
+    assert not decoded
+    camera.sends(PICTURE, 10 / 30)
+    await camera.until(lambda: decoded)
+    assert decoded == [1]
+    assert camera.uplink.figures()["superseded"] == 9
+
+
+async def test_pictures_that_build_on_each_other_are_decoded_at_one_go(camera: Camera) -> None:
+    """Those of a third of a second, when one of them can be wanted."""
+    coded = key_and_more(12)
+    decoded = []
+    decode = camera.uplink._decoder.decode
+    camera.uplink._decoder.decode = lambda coded: decoded.append(len(coded)) or decode(coded)  # type: ignore[func-returns-value, method-assign]
+    for index, data in enumerate(coded):
+        camera.sends(data, index / 30)
+        await asyncio.sleep(0)
+        if index == 0:
+            await camera.until(lambda: camera.frames)
+    await camera.until(lambda: len(decoded) >= 2)
+    assert decoded[:2] == [1, 10]
+    assert camera.uplink.figures()["undecodable"] == 0
+
+
+async def test_what_nobody_looks_at_is_decoded_before_it_becomes_much(camera: Camera) -> None:
+    """A picture in ten seconds is wanted: the decoder keeps up all the same."""
+    camera.uplink.allow(0.1)
+    for index, data in enumerate(key_and_more(100)):
+        camera.sends(data, index / 30)
+        await camera.until(lambda: len(camera.uplink._coded) < WAITING_MAX)
+    figures = camera.uplink.figures()
+    assert (figures["whole"], figures["overflowed"], figures["undecodable"]) == (100, 0, 0)
+
+
 async def test_fewer_pictures_are_taken_when_less_is_allowed(camera: Camera) -> None:
     """However much moves."""
     camera.uplink.allow(0.5)
     pictures = [encoded("libvpx", 320, 240, deadline="realtime"), encoded("libvpx", 160, 240, deadline="realtime")]
     for index in range(20):
         camera.sends(pictures[index % 2], index / 2)
-        await camera.until(lambda: not camera.uplink._coded and not camera.jpeg.wait_s)
+        await camera.until(lambda: not camera.uplink._arrived.is_set() and not camera.jpeg.wait_s)
     assert camera.wishes[0] == 0.5
     assert 4 <= len(camera.frames) <= 6
 
