@@ -279,6 +279,7 @@ class Session:
         match event:
             case live.Speech(pcm):
                 self._playout.push(pcm)
+                self._voice.begin()
                 if len(pcm) > 2:  # Gemini 3 sends one sample ahead of its answers
                     self._latency.reached("payload", self._now_s)
             case live.FrameSent(frame_id):

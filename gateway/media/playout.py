@@ -48,6 +48,12 @@ class Playout:
         """True when no more of the present speech is to come and all of it was played."""
         return self._complete and not self._queued_bytes and not self._fade
 
+    @property
+    def can_begin(self) -> bool:
+        """True when nothing is being played, and enough has come to begin."""
+        enough_ms = CHUNK_MS if self._complete else PREBUFFER_MS
+        return not self._playing and (self.queued_ms >= enough_ms or (self._complete and self._queued_bytes > 0))
+
     def figures(self) -> dict[str, float]:
         """What is known of the model's voice, as JSON (docs/protocol.md)."""
         return {
@@ -116,8 +122,7 @@ class Playout:
             fade, self._fade = self._fade, b""
             return fade
         if not self._playing:
-            enough_ms = CHUNK_MS if self._complete else PREBUFFER_MS
-            self._playing = self.queued_ms >= enough_ms or (self._complete and self._queued_bytes > 0)
+            self._playing = self.can_begin
             if not self._playing:
                 return None
         if self._queued_bytes < CHUNK_BYTES and not self._complete:

@@ -47,6 +47,7 @@ class Voice:
         self._held: list[Ear] = []  # those that nothing reaches at the moment
         self._speaking = False
         self._quiet_ticks = 0
+        self._is_ahead = False  # of the clock, by the beat with which the speech began
 
     @property
     def is_heard(self) -> bool:
@@ -98,14 +99,30 @@ class Voice:
         if ear in self._held:
             self._held.remove(ear)
 
+    def begin(self) -> None:
+        """Speech has come: after a silence it begins at once, not with the next beat. The silence after it is a beat
+        shorter for that."""
+        if not self._speaking and not self._is_ahead and not self._is_waiting and self._playout.can_begin:
+            self._is_ahead = True
+            self._play(self._take(), 0)
+
     def beat(self, _now_s: float, missed: int) -> None:
         """20 ms have passed, and so many beats that were missed."""
-        lead = self._lead
-        waiting = self.waits if lead is None else lead in self._held
-        pcm = None if waiting else self._take()
+        pcm = None if self._is_waiting else self._take()
+        if pcm is None and self._is_ahead and not missed:
+            self._is_ahead = False
+        else:
+            self._play(pcm, missed)
+
+    def _play(self, pcm: bytes | None, missed: int) -> None:
         for ear in self._ears:
             if ear not in self._held:
                 ear.play(pcm, missed)
+
+    @property
+    def _is_waiting(self) -> bool:
+        lead = self._lead
+        return self.waits if lead is None else lead in self._held
 
     @property
     def _lead(self) -> Ear | None:

@@ -165,6 +165,39 @@ def test_a_listener_that_is_given_up_is_not_waited_for() -> None:
     assert room.playout.complete
 
 
+def test_speech_begins_at_once_and_the_clock_is_kept() -> None:
+    """Between two beats too; after the answer there is one silent beat less, so that RTP time follows the clock."""
+    room, publisher = Room(waits=True, seconds=1), Ear()
+    room.voice.join(publisher, publishes=True)
+    room.beats(100)
+    assert len(publisher.beats) == 100
+    room.playout.push(SECOND)
+    room.playout.end_of_speech()
+    room.voice.begin()
+    assert len(publisher.beats) == 101
+    assert publisher.beats[-1] is not None
+    room.voice.begin()
+    assert len(publisher.beats) == 101, "what has begun follows the beat"
+    room.beats(100)
+    assert len(publisher.beats) == 200
+    assert publisher.heard_ms == 2000
+
+
+def test_speech_does_not_begin_for_whom_nothing_reaches() -> None:
+    """It waits as it would with the beat; nor does it begin before enough of it has come."""
+    room, publisher = Room(waits=True, seconds=1), Ear()
+    room.voice.begin()
+    room.voice.join(publisher, publishes=True)
+    room.voice.hold(publisher, 0)
+    room.voice.begin()
+    assert publisher.beats == []
+    room.voice.release(publisher)
+    room.beats(100)
+    room.playout.push(SECOND[: 40 * BYTES_PER_MS])
+    room.voice.begin()
+    assert len(publisher.beats) == 100
+
+
 def test_an_interruption_is_silent_within_60_ms() -> None:
     """What is played after it is a fade and nothing more."""
     room, publisher = Room(waits=True), Ear()
