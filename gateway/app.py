@@ -57,6 +57,7 @@ CLUSTER = web.AppKey("cluster", Cluster)
 # For how long a connection may say nothing, or not finish the head of a request: longer than the 60 s for which proxies
 # keep theirs, so that they are the ones to close.
 IDLE_S = 75.0
+YOUNG_OBJECTS = 20_000  # that make Python look for cycles among them: a collection of so many takes a millisecond
 
 
 @asynccontextmanager
@@ -229,10 +230,12 @@ async def serve(
 def spare_collector() -> None:
     """Let the collector of cycles not look again at what lasts as long as the process: modules, classes, routes.
 
-    It would stop all calls for 50 to 100 ms each time; what calls leave behind is a hundredth of it.
+    It would stop all calls for 50 to 100 ms each time; what calls leave behind is a hundredth of it. And let it look
+    seldom: a packet makes no cycles, but a hundred calls hold enough packets to set it off all the time.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def orphaned(alive_fd: int, stop: asyncio.Event, hurry: asyncio.Event) -> None:
