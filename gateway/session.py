@@ -279,9 +279,9 @@ class Session:
         match event:
             case live.Speech(pcm):
                 self._playout.push(pcm)
-                self._voice.begin()
                 if len(pcm) > 2:  # Gemini 3 sends one sample ahead of its answers
                     self._latency.reached("payload", self._now_s)
+                self._voice.begin()
             case live.FrameSent(frame_id):
                 self._latency.frame(self._now_s)
                 self._allowance.frame()
