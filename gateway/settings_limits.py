@@ -32,7 +32,7 @@ class LimitSettings(BaseModel):
         50.0,
         gt=0,
         description="Requests a second of one address (of one /64 in IPv6); more are answered 429. A call makes about "
-        "15, the page 25 before it, and a company may share one address.",
+        "15; a file of a page counts an eighth, a whole page about 6. A company may share one address.",
     )
     requests_per_s_subject: float = Field(
         20.0, gt=0, description="Requests a second of one subject, from wherever; more are answered 429."

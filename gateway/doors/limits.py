@@ -12,6 +12,7 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.doors import pages
 from gateway.doors.auth import CLAIMS
 from gateway.errors import TooManyRequests
 from gateway.guard.addresses import client_of, forwarded, forwarded_for, networks, site_of
@@ -22,6 +23,9 @@ from gateway.settings import Settings
 ADDRESS: web.RequestKey[str] = web.RequestKey("address", str)
 
 SENDERS_MAX = 10_000  # 4 MB; a sender that is forgotten begins with a full bucket again
+# A page is fifty files out of memory, and a mobile network has thousands of people behind one address: one that went
+# without some of its files would be dead.
+PAGE_FILE = 1 / 8
 FREE = {"/healthz"}  # whoever watches over the gateway shares an address with its proxy, and must not be turned away
 
 
@@ -41,7 +45,8 @@ def address_middleware(settings: Settings, handed_on_for: ClientOf) -> Middlewar
         address = client or client_of(request.remote or "", hops_of(request.headers.getall(header, ())), trusted)
         request[ADDRESS] = address
         if client is None and request.path not in FREE:
-            wait_s = buckets.take(site_of(address), asyncio.get_running_loop().time())
+            amount = PAGE_FILE if request.match_info.handler is pages.page else 1.0
+            wait_s = buckets.take(site_of(address), asyncio.get_running_loop().time(), amount)
             if wait_s is not None:
                 raise TooManyRequests("Your address sends too many requests; please wait a moment.", wait_s)
         return await handler(request)

@@ -33,6 +33,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return stream;
 };
 """
+FOREVER = "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
 # Where there is one camera: it is named twice, as if it could be flipped.
 TWO_CAMERAS = """
 if (navigator.mediaDevices) { // which an empty page has not

@@ -1,7 +1,7 @@
 """Makes a picture of every state of the call page, for the eye: `make screenshots`, then look into build/screenshots.
 
-Each state at the size of a phone and of a desk, in light and in dark; axe-core looks at each too, and what it finds
-fails the run. Everything is real but what is named here: the sentences of limits and notices, answers of the network
+Each state at the size of a phone and of a desk, in light and in dark; axe-core looks at each too. What it finds fails
+the run, and so does an error that a page throws. Everything is real but what is named here: the sentences of limits and notices, answers of the network
 that do not come, the second camera of the phone, and a browser that plays nothing before a tap.
 """
 
@@ -20,6 +20,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.callpage import (
     DESK,
+    FOREVER,
     HELD_BACK,
     PATIENCE_MS,
     PHONE,
@@ -31,7 +32,6 @@ from tests.browser.callpage import (
 )
 from tests.programs import gateway_and_simulator
 
-FOREVER = "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
 SETTLE_MS = 700  # transitions of the page take half a second
 NOTICE = "Your device sends more than a call may: your camera is not looked at until it sends less."
 
@@ -44,7 +44,7 @@ class Shot:
     url: str
     directory: Path
     name: str
-    found: list[str]  # what axe-core has to say
+    found: list[str]  # what axe-core has to say, and what a page threw
 
     async def open(self, script: str = "") -> Page:
         """The page as it is once it has asked the gateway, with a script before its own."""
@@ -190,8 +190,9 @@ async def shots(browser: Browser, url: str, directory: Path) -> AsyncIterator[li
             is_mobile=False,
             has_touch=False,
         )
-        made.append(Shot(handheld, url, directory, f"{PHONE[0]}x{PHONE[1]}-{scheme}", found))
-        made.append(Shot(desk, url, directory, f"{DESK[0]}x{DESK[1]}-{scheme}", found))
+        for context, (width, height) in ((handheld, PHONE), (desk, DESK)):
+            context.on("weberror", lambda error: found.append(f"a page threw {error.error}"))
+            made.append(Shot(context, url, directory, f"{width}x{height}-{scheme}", found))
     yield made
     for shot in made:
         await shot.context.close()

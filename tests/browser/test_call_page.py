@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.callpage import (
     DEVICES_OF_THE_PAGE,
+    FOREVER,
     HELD_BACK,
     PATIENCE_MS,
     PHONE,
@@ -32,6 +33,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 FIRST_LOAD_MAX_BYTES = 100_000
 NUMBER = re.compile(r"^\d")
 ENABLED = "(kind) => window.devices.filter((one) => one.kind === kind && one.readyState === 'live')[0]?.enabled"
+# Whether Start could ever be tapped since the page was loaded.
+OFFERED = """
+const look = () => {
+  const start = document.querySelector("#start");
+  window.offered ||= Boolean(start && !start.disabled && start.checkVisibility());
+  requestAnimationFrame(look);
+};
+look();
+"""
 LIVE_DEVICES = "() => window.devices.filter((one) => one.readyState === 'live').length"
 
 
@@ -129,6 +139,36 @@ async def test_a_first_visit_is_small_stays_here_and_is_quiet(context: BrowserCo
     await expect(loopback.locator("#gateway")).to_contain_text("simulator")
 
 
+async def test_no_tap_is_lost(context: BrowserContext, programs: tuple) -> None:
+    """While a module is missing Start is disabled and the line says why; when it does not come, what to do is said; once
+    it is there one tap does it. A tap that fails is answered with a sentence."""
+    page = await context.new_page()
+    await page.add_init_script(FOREVER)
+    held: list[Route] = []
+    await page.route("**/js/main.js", lambda route: held.append(route))
+    await page.goto(programs[0].found, wait_until="commit")
+    start, late = page.get_by_role("button", name="Start call"), page.locator(".late")
+    await expect(page.locator("#state")).to_have_text("Loading")
+    await expect(start).to_be_disabled()
+    await expect(page.get_by_role("button", name="Try camera and microphone")).to_be_disabled()
+    await expect(late).to_be_hidden()
+    await page.emulate_media(reduced_motion="reduce")
+    await page.evaluate("() => document.getAnimations().forEach((one) => one.finish())")
+    await expect(late).to_be_visible()
+    assert await accessible(page) == []
+    assert await laid_out(page) == []
+    await held[0].continue_()
+    await expect(late).to_be_hidden()
+    await expect(page.locator("#state")).to_have_text("Ready")
+    await start.tap()
+    await state(page, "permission")
+
+    await page.evaluate("() => { URL.createObjectURL = () => { throw new Error('No room is left.'); }; }")
+    await page.get_by_role("button", name="Details").tap()
+    await page.get_by_role("button", name="Save as a file").tap()
+    await expect(page.locator("#notices")).to_contain_text("No room is left. Try again.")
+
+
 async def test_a_call_on_a_phone(context: BrowserContext, programs: tuple) -> None:
     """Look, call, hear, read, mute, camera, flip, write, details, end: each does what it says."""
     page = await opened(context, programs[0])
@@ -220,8 +260,10 @@ async def test_a_reload_and_another_tab_keep_the_conversation(context: BrowserCo
     answer = "You wrote: keep this"
     await expect(page.locator("#captions")).to_contain_text(answer, timeout=PATIENCE_MS)
     call = await page.evaluate("() => document.documentElement.dataset.call")
+    await page.add_init_script(OFFERED)
     await page.reload()
     await state(page, "live")
+    assert not await page.evaluate("() => window.offered"), "a tap on Start would have begun another call"
     assert await page.evaluate("() => document.documentElement.dataset.call") == call
     await expect(page.locator("#captions")).to_contain_text(answer)
     await expect(page.get_by_role("button", name="Mute")).to_have_attribute("aria-pressed", "true")

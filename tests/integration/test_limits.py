@@ -23,6 +23,7 @@ from tests.integration.test_doors import FRAGMENT, GOOD_OFFER, SDP
 from tests.integration.test_session import PATIENCE_S, until
 from tests.unit.media.test_dimensions import encoded, vp8_key
 
+CONFIG = "/v1/client-config"
 NEVER = 1e-6  # a rate: nothing comes back during a test
 
 
@@ -49,7 +50,7 @@ async def test_an_address_has_a_rate_of_its_own(open_client: Any) -> None:
         return client.get(path, headers={"X-Forwarded-For": f"6.6.6.6, {client_address}"})
 
     assert [(await asks("203.0.113.1")).status for _ in range(7)] == [200] * 5 + [429] * 2
-    status, code, after_s = await problem(await asks("203.0.113.1", "/"))
+    status, code, after_s = await problem(await asks("203.0.113.1", "/v1/ice-servers"))
     assert (status, code) == (429, "too_many_requests")
     assert after_s is not None
     assert (await asks("203.0.113.2")).status == 200
@@ -63,8 +64,15 @@ async def test_an_address_has_a_rate_of_its_own(open_client: Any) -> None:
 async def test_an_address_that_nobody_vouches_for_is_not_believed(open_client: Any) -> None:
     """Without a trusted proxy the headers are the sender's own words."""
     client = await open_client(requests_per_s_address=NEVER, requests_burst=3)
-    statuses = [(await client.get("/", headers={"X-Forwarded-For": f"203.0.113.{index}"})).status for index in range(4)]
-    assert statuses == [200, 200, 200, 429]
+    asked = [await client.get(CONFIG, headers={"X-Forwarded-For": f"203.0.113.{index}"}) for index in range(4)]
+    assert [response.status for response in asked] == [200, 200, 200, 429]
+
+
+async def test_a_page_comes_whole_to_many_behind_one_address(open_client: Any) -> None:
+    """A file of it counts an eighth of a request, and is refused only to who asks for hundreds of pages."""
+    client = await open_client(requests_per_s_address=NEVER, requests_burst=5)
+    statuses = [(await client.get("/js/main.js")).status for _ in range(41)]
+    assert statuses == [200] * 40 + [429]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,7 @@ async def test_whoever_stands_before_two_proxies_is_found(
         proxy_header=header,
     )
     for host, statuses in ((1, [200, 200, 429]), (2, [200, 200, 429])):
-        asked = [await client.get("/", headers={**other, header: ours.format(host)}) for _ in range(3)]
+        asked = [await client.get(CONFIG, headers={**other, header: ours.format(host)}) for _ in range(3)]
         assert [response.status for response in asked] == statuses
 
 

@@ -122,6 +122,34 @@ test("a call from the tap to the end", async () => {
   assertNothingIsLeft(parts);
 });
 
+test("a second tap begins no second call, and a call that was ended before it began stays ended", async () => {
+  const { call, clock, gateway } = await live();
+  await call.start();
+  await call.resume({ location: LOCATION, seq: 0 });
+  await answered(clock);
+  assert.equal(gateway.asked("POST", "/v1/sessions").length, 1);
+  assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 0);
+
+  const never = made();
+  never.call.leave();
+  assert.equal(never.call.state.phase, "ended");
+  await never.call.start();
+  await answered(never.clock);
+  assert.equal(never.gateway.asked("POST", "/v1/sessions").length, 0);
+  assertNothingIsLeft(never);
+});
+
+test("whatever fails in the tap ends the call with a sentence", async () => {
+  const { audio, call, clock, shown } = made();
+  audio.play = () => {
+    throw new Error("This element cannot play.");
+  };
+  await call.start();
+  await answered(clock);
+  assert.equal(shown.lines.at(-1), "Ended: This element cannot play.");
+  assert.match(shown.state.next, /Try again/);
+});
+
 test("without a camera there is no video section, and it is said", async () => {
   const { call, clock, devices, RTCPeerConnection, shown } = made();
   devices.failures.video = "NotFoundError";

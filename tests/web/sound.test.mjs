@@ -22,6 +22,20 @@ test("before a tap, without a track and without Web Audio nothing is known", asy
   assert.equal(without.level("microphone"), undefined);
 });
 
+test("a browser that has no more Web Audio to give costs the meters, nothing else", () => {
+  const none = class {
+    constructor() {
+      throw new DOMException("too many", "NotSupportedError");
+    }
+  };
+  const sound = new Sound({ AudioContext: none, MediaStream: FakeStream });
+  sound.unlock();
+  sound.listen("microphone", new FakeTrack("audio"));
+  assert.equal(sound.level("microphone"), undefined);
+  assert.equal(sound.context, undefined);
+  sound.close();
+});
+
 test("levels are in dBFS, and silence is finite", async () => {
   const loud = made(0.5).sound;
   loud.listen("microphone", new FakeTrack("audio"));

@@ -5,8 +5,8 @@
 //
 //              ┌──look──▶               ──devices──▶            ──joined──▶      ◀──joined──
 //     idle ────┴──start─▶  permission                connecting              live            reconnecting
-//          ◀─looked/refused─   │                         │  └────parted────────┼───parted────────▲  │
-//                              └───────────end───────────┴─────────end─────────┴────────end─────────┘──▶ ended
+//       │  ◀─looked/refused─   │                         │  └────parted────────┼───parted────────▲  │
+//       └──────────end─────────┴───────────end───────────┴─────────end─────────┴────────end─────────┘──▶ ended
 
 /**
  * @typedef {"idle"|"permission"|"connecting"|"live"|"reconnecting"|"ended"} Phase
@@ -28,7 +28,7 @@
  */
 
 const TABLE = {
-  idle: { look: "permission", start: "permission" },
+  idle: { look: "permission", start: "permission", end: "ended" },
   permission: { looked: "idle", refused: "idle", devices: "connecting", end: "ended" },
   connecting: { joined: "live", parted: "reconnecting", end: "ended" },
   live: { parted: "reconnecting", end: "ended" },

@@ -38,6 +38,7 @@ export class Call extends EventTarget {
   #captions = NO_CAPTIONS;
   /** @type {import("./turn-taking.js").Turn} */
   #turn = "listening";
+  #begun = false;
   #over = false;
   #location;
   #leg;
@@ -130,9 +131,9 @@ export class Call extends EventTarget {
 
   /** Inside a tap: open the devices and show them, before any call. A failure is told, and can be tried again. */
   async look() {
-    this.#unlock();
     this.#report({ type: "look" });
     try {
+      this.#unlock();
       const config = this.#client.clientConfig().catch(() => undefined); // starting will tell
       await this.#openDevices("looked", config);
     } catch (problem) {
@@ -163,9 +164,11 @@ export class Call extends EventTarget {
   }
 
   async #begin(connect) {
-    this.#unlock();
-    this.#report({ type: "start" });
+    if (this.#begun || this.#over) return;
+    this.#begun = true;
+    this.#report({ type: "start" }); // first: whatever fails from here on ends the call, and is said
     try {
+      this.#unlock();
       const asked = this.#client.clientConfig();
       const [config, iceServers] = await Promise.all([
         asked,

@@ -64,10 +64,13 @@ function resume(ticket) {
   call.resume(ticket);
 }
 
-async function resumeKept() {
+/** Nobody is offered a new call while it is not known whether there is one to go on with. */
+async function begin() {
   const ticket = kept.takeCall(Date.now());
+  page.ready(!ticket);
   const elsewhere = await tabs.look();
   if (ticket && ticket.location !== elsewhere) resume(ticket); // a duplicated tab has the ticket too
+  page.ready(true);
 }
 
 /** Say where voice and pictures go, or why nobody is let in. */
@@ -91,7 +94,7 @@ page.onWish({
 });
 fresh();
 introduce();
-resumeKept();
+begin();
 
 window.addEventListener("hashchange", () => {
   if (window.location.hash.includes("token=")) window.location.reload(); // another link, opened in this very tab
@@ -103,7 +106,7 @@ window.addEventListener("pagehide", () => {
   call.leave();
   kept.keepCall(ticket, Date.now()); // the reload, or the way back in the history, finds it
 });
-window.addEventListener("pageshow", ({ persisted }) => persisted && resumeKept());
+window.addEventListener("pageshow", ({ persisted }) => persisted && begin());
 document.addEventListener("visibilitychange", () => {
   // A phone may end a page that is hidden without another word.
   if (document.visibilityState === "hidden" && call.ticket) kept.keepCall(call.ticket, Date.now());

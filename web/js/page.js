@@ -1,11 +1,13 @@
 // Owns the page as a whole: what is shown of a call, and which taps and keys ask for what. It must not know devices,
 // peers or the gateway: everything comes from the events of a call and goes back by its methods.
-// Invariant: whatever the page shows of a call came from the last thing the call said.
+// Invariant: whatever the page shows of a call came from the last thing the call said; no tap is lost: what cannot be
+// done yet is disabled, and what fails is said.
 
 import { possible, words } from "./call-state.js";
 import { consentWords } from "./consent.js";
 import { elementsOf, offer, press, say, setText } from "./elements.js";
 import { EventLog } from "./event-log.js";
+import { failureOf } from "./failures.js";
 import { Keys } from "./keys.js";
 import { CaptionList } from "./page-captions.js";
 import { Details } from "./page-details.js";
@@ -44,6 +46,7 @@ export class Page {
   #call;
   #config;
   #location;
+  #isReady = false;
   #pausedByGateway = false;
   #pictureStarved = false;
   #endsAtMs; // of the session
@@ -73,7 +76,7 @@ export class Page {
   onWish(wishes) {
     this.#wishes = wishes;
     const e = this.#elements;
-    const tap = (element, action) => element.addEventListener("click", action);
+    const tap = (element, action) => element.addEventListener("click", () => this.#answer(action));
     tap(e.start, wishes.start);
     tap(e.look, wishes.look);
     tap(e.take, wishes.take);
@@ -92,6 +95,14 @@ export class Page {
     });
     e.say.addEventListener("submit", (event) => this.#sayText(event));
     for (const type of ["keydown", "keyup"]) document.addEventListener(type, (event) => this.#key(event));
+  }
+
+  /** @param {boolean} isReady whether a call can be begun now; before the first word on it no button can be tapped */
+  ready(isReady) {
+    this.#isReady = isReady;
+    delete document.body.dataset.loading;
+    for (const name of ["look", "detailsOpen"]) this.#elements[name].disabled = false;
+    this.#countDown();
   }
 
   /**
@@ -141,7 +152,7 @@ export class Page {
 
   /** @param {{reason: string, next: string}} failure that is not of a call */
   problem({ reason, next }) {
-    this.#notices.show({ code: "gateway", text: `${reason} ${next}`, level: "error" });
+    this.#failed("gateway", reason, next);
   }
 
   /** @param {boolean} elsewhere another tab has a call */
@@ -264,6 +275,20 @@ export class Page {
 
   // What the person does
 
+  /** Inside a tap. */
+  async #answer(action) {
+    try {
+      await action();
+    } catch (problem) {
+      const { reason, next } = failureOf(problem);
+      this.#failed("page", reason, next);
+    }
+  }
+
+  #failed(code, reason, next) {
+    this.#notices.show({ code, text: `${reason} ${next}`, level: "error" });
+  }
+
   #switchCamera() {
     const on = !this.#call.state.cameraOn;
     this.#call.setCamera(on);
@@ -340,7 +365,7 @@ export class Page {
     const { retry, start, timeLeft } = this.#elements;
     const waitS = Math.max(0, Math.ceil(((this.#retryAtMs ?? nowMs) - nowMs) / 1000));
     say(retry, waitS ? `You can try again in ${waitS} s.` : "");
-    start.disabled = waitS > 0;
+    start.disabled = !this.#isReady || waitS > 0;
     if (this.#endsAtMs === undefined) return;
     const leftS = Math.max(0, Math.round((this.#endsAtMs - nowMs) / 1000));
     timeLeft.dataset.last = String(leftS <= LAST_MINUTE_S);

@@ -32,7 +32,11 @@ export class Sound {
   /** Inside a tap, and whenever the page comes back: browsers start Web Audio only then. */
   unlock() {
     if (!this.#AudioContext || this.#closed) return;
-    this.#context ??= new this.#AudioContext({ latencyHint: "interactive" });
+    try {
+      this.#context ??= new this.#AudioContext({ latencyHint: "interactive" });
+    } catch {
+      return; // the browser has no more of them, or no sound at all: a call needs no meters
+    }
     // "suspended" before the first tap, "interrupted" on an iPhone after a call.
     if (this.#context.state !== "running") this.#context.resume().catch(() => {});
   }

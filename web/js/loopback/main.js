@@ -43,6 +43,7 @@ async function start() {
   showBudgets();
   config = await client.clientConfig();
   showConfig();
+  busy(false); // there is something to run against
   const wanted = address.get("run");
   if (!wanted) return;
   const all = checks.map(({ id }) => id);
