@@ -96,6 +96,8 @@ class AudioUplink:
             "delay_ms": round(line.lag_s * 1000),
             "wait_ms": round(line.wait_s * 1000),
             "stretched_ms": round(line.stretched_ms),
+            "waited_ms": round(line.waited_ms),
+            "played": line.played,
             "skew_ppm": round(packets.skew_ppm, 1),
             "late": packets.late,
             "duplicates": packets.duplicates,

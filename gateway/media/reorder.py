@@ -52,10 +52,11 @@ Source = Literal["received", "retransmitted", "red"]
 
 @dataclass(slots=True)
 class Stored:
-    """A packet that waits."""
+    """A packet that waits, and since when."""
 
     payload: bytes
     source: Source
+    arrived_s: float
 
 
 @dataclass(slots=True)
@@ -117,7 +118,7 @@ class Reorder:
         if position < self._played:
             self.late += not red
         elif position not in self._waiting:
-            self._waiting[position] = Stored(packet.payload, source)
+            self._waiting[position] = Stored(packet.payload, source, now_s)
             if len(self._waiting) > BUFFER_MAX:
                 del self._waiting[min(self._waiting)]
         return source

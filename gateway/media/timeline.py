@@ -81,6 +81,8 @@ class Timeline:
     def __init__(self, packets: Reorder, decoder: Decoder) -> None:
         self.shares = Shares()
         self.stretched_ms = 0.0  # added (positive) and left out (negative) to follow the network, in all
+        self.played = 0  # packets
+        self.waited_ms = 0.0  # from their arrival to their playing, of all of them together
         self.undecodable = 0
         self.lag_s = 0.0  # of the newest piece that was played
         self._packets = packets
@@ -146,6 +148,8 @@ class Timeline:
                 return self._hole(now_s, None)
             ticks = len(pcm) // 2 * TICKS_PER_SAMPLE
             self._packets.packet_lasts(ticks)
+            self.played += 1
+            self.waited_ms += (now_s - stored.arrived_s) * 1000
             self._advance(ticks)
             self._made_up_ms = 0.0
             self._held_ticks = 0

@@ -52,7 +52,7 @@ class Connection:
         self.heard = heard
         self._socket = socket
         self._choose_flavour = choose_flavour
-        self._pace = Pace(script.think_ms, script.think_ms_per_fps)
+        self._script, self._pace = script, Pace(script.think_ms, script.think_ms_per_fps)
         self._schedule = schedule
         self._handles = handles
         self._recorder = recorder

@@ -90,6 +90,7 @@ class Script(BaseModel):
     fault: tuple[Fault, ...] = ()
     think_ms: float = Field(0.0, ge=0, le=60_000)  # from the end of a question to its answer
     think_ms_per_fps: float = Field(0.0, ge=0, le=60_000)  # and so much more for each frame a second that comes
+    echo_drift_ppm: float = Field(0.0, ge=0, le=100_000)  # an echo: the longer it hears, the later it answers
 
 
 class Schedule:

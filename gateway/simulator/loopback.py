@@ -25,7 +25,7 @@ class EchoConnection(Connection):
 
     @cached_property
     def _echo(self) -> Echo:
-        return Echo()
+        return Echo(self._script.echo_drift_ppm)
 
     async def _listen(self, pcm: bytes) -> None:
         sound, is_over = self._echo.feed(pcm)

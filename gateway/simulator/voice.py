@@ -237,10 +237,13 @@ def _three_halves(samples: Samples) -> Samples:
 class Echo:
     """Says back what it hears while it hears it, and is silent in silence.
 
-    Silence is not said: whoever plays the echo would otherwise keep for ever each delay that ever came in between.
+    Silence is not said: whoever plays the echo would otherwise keep for ever each delay that ever came in between. With
+    a drift it says everything later, by so many millionths of what it has heard.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drift_ppm: float = 0.0) -> None:
+        self._drift_ppm = drift_ppm
+        self._heard = 0  # samples
         self._upsampler = Upsampler()
         self._before = b""  # the piece before, in which a sound may have begun
         self._quiet_ms: float | None = None  # since the newest sound; None while nothing is said
@@ -250,9 +253,10 @@ class Echo:
         samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
         piece = _pcm(self._upsampler.feed(samples))
         before, self._before = self._before, piece
+        self._heard += samples.size
         if samples.size and float(np.sqrt(np.mean(samples * samples))) > VOICED_RMS:
             begins, self._quiet_ms = self._quiet_ms is None, 0.0
-            return (before + piece if begins else piece), False
+            return (self._late() + before + piece if begins else piece), False
         if self._quiet_ms is None:
             return b"", False
         self._quiet_ms += samples.size * 1000 / INPUT_HZ
@@ -260,6 +264,9 @@ class Echo:
             return piece, False
         self._quiet_ms = None
         return piece, True
+
+    def _late(self) -> bytes:
+        return bytes(2 * round(self._heard * OUTPUT_HZ / INPUT_HZ * self._drift_ppm * 1e-6))
 
 
 class Tone:

@@ -13,7 +13,8 @@ from gateway.errors import BadRequest, DrillImpossible
 from gateway.impair import Relay, host_candidates, without_candidates
 from gateway.live.upstream import Upstream, upstream_from
 from gateway.settings import Settings
-from gateway.simulator import Simulator
+from gateway.simulator import Script, Simulator
+from gateway.simulator.faults import read_script
 from gateway.testing.plan import ANSWERS, FAULTS, SLOW_TOOL, Drill, Plan
 from gateway.tools.tool import Tool, from_function
 
@@ -86,8 +87,10 @@ async def open_rig(plan: Plan, settings: Settings, near: str) -> Rig:
     relay = Relay(plan.network.up, plan.network.down, plan.seed) if plan.network is not None else None
     if plan.mode == "live":
         return Rig(None, None, relay, near)
-    script = settings.simulator_script if plan.mode == "simulator" else None
-    simulator = Simulator(script=script or (), remember=False, answer=ANSWERS[plan.mode])
+    script = read_script(settings.simulator_script) if settings.simulator_script is not None else Script()
+    if plan.mode != "simulator":  # what measures the way is to fail by its own fault alone
+        script = Script(echo_drift_ppm=script.echo_drift_ppm)
+    simulator = Simulator(script=script, remember=False, answer=ANSWERS[plan.mode])
     await simulator.start()
     simulated = {"upstream": "simulator", "upstream_url": simulator.url, "model": SIMULATED_MODEL}
     upstream = upstream_from(settings.model_copy(update=simulated), None)

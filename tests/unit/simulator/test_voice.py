@@ -151,6 +151,16 @@ def test_an_echo_is_silent_in_silence() -> None:
     assert [sound for sound, _ in said][:9] == [b""] * 9
 
 
+def test_an_echo_that_drifts_is_later_the_more_it_has_heard() -> None:
+    """By so many millionths of the sound, to the sample, and by nothing else."""
+    pcm = silence(1.0) + tone(0.2) + silence(0.8) + tone(0.2) + silence(0.4)
+    steady, late = voice.Echo(), voice.Echo(drift_ppm=10_000)
+    pairs = [(steady.feed(pcm[at : at + 640])[0], late.feed(pcm[at : at + 640])[0]) for at in range(0, len(pcm), 640)]
+    later_ms = [(len(slow) - len(plain)) / 48 for plain, slow in pairs if len(slow) != len(plain)]
+    assert later_ms == pytest.approx([10.2, 20.2], abs=0.05)
+    assert all(slow.endswith(plain) for plain, slow in pairs)
+
+
 def test_a_tone_has_no_seam() -> None:
     """Pieces put together are one sine."""
     generator = voice.Tone()

@@ -12,7 +12,7 @@ const CONNECT_TIMEOUT_MS = 20_000;
 export const LENGTHS = {
   short: { listenS: 2.5, viewS: 4, chirps: 8, ttfabRounds: 1, bargeIns: 1, ageS: 4, soakS: 12 },
   usual: { listenS: 3, viewS: 8, chirps: 40, ttfabRounds: 2, bargeIns: 3, ageS: 10, soakS: 60 },
-  long: { listenS: 5, viewS: 20, chirps: 120, ttfabRounds: 5, bargeIns: 5, ageS: 30, soakS: 600 },
+  long: { listenS: 5, viewS: 20, chirps: 260, ttfabRounds: 5, bargeIns: 5, ageS: 30, soakS: 600 },
 };
 
 /** A problem of one check that is told as it is. */

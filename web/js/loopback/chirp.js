@@ -3,7 +3,7 @@
 // Invariant: a chirp counts as heard only where it fits better than half; the others are lost, and are never guessed.
 
 import { correlate } from "./fft.js";
-import { fit, quantile, sureSlope } from "./numbers.js";
+import { quantile } from "./numbers.js";
 
 const LOW_HZ = 400; // a band that every codec and every loudspeaker has
 const HIGH_HZ = 3400;
@@ -14,7 +14,6 @@ const SPACINGS_S = [0.5, 0.62, 0.54, 0.7, 0.58, 0.66];
 const DELAY_MAX_S = 4;
 const HEARD = 0.5; // of a perfect fit; codecs keep more than 0.9, a hole in the chirp takes it below
 const NEAR_S = 0.15; // how far a chirp may be from where the others are; beyond it is another event
-const DRIFT_LEAST_S = 60; // in less a jitter buffer that finds its length, 10 ms at a time, looks like a clock
 const JUMP_S = 0.02; // between neighbours: more than a jitter buffer's small steps, enough to be heard
 
 /**
@@ -112,9 +111,8 @@ function between(values, at) {
 /**
  * What the trips tell.
  * @param {Trip[]} all
- * @returns {{chirps: number, heard: number, glitches: number, delayS: number | undefined, delayP95S: number | undefined,
- *   drift: {slope: number, slopeError: number} | undefined, sureDrift: number | undefined}} `drift` in seconds of delay
- *   a second; `sureDrift` what of it is a clock's
+ * @returns {{chirps: number, heard: number, glitches: number, delayS: number | undefined,
+ *   delayP95S: number | undefined}}
  */
 export function summary(all) {
   const heard = all.filter(({ delayS }) => delayS !== undefined);
@@ -129,28 +127,5 @@ export function summary(all) {
     glitches,
     delayS: quantile(delays, 0.5),
     delayP95S: quantile(delays, 0.95),
-    drift: lineOf(heard),
-    sureDrift: sureDrift(heard),
   };
-}
-
-/** What is in both halves alike: a clock drifts on, a jitter buffer moves and stays. Undefined when it is too short. */
-function sureDrift(heard) {
-  if (heard.length < 2 || heard.at(-1).sentS - heard[0].sentS < DRIFT_LEAST_S) return undefined;
-  const middle = Math.floor(heard.length / 2);
-  const slopes = [
-    sureSlope(lineOf(heard)),
-    lineOf(heard.slice(0, middle))?.slope,
-    lineOf(heard.slice(middle))?.slope,
-  ];
-  if (slopes.includes(undefined)) return undefined;
-  const isOne = slopes.every((slope) => Math.sign(slope) === Math.sign(slopes[0]));
-  return isOne ? Math.sign(slopes[0]) * Math.min(...slopes.map(Math.abs)) : 0;
-}
-
-function lineOf(trips) {
-  return fit(
-    trips.map(({ sentS }) => sentS),
-    trips.map(({ delayS }) => delayS),
-  );
 }

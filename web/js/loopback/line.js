@@ -25,6 +25,7 @@ export class Line {
   #onSample;
   #waiting = new Set();
   #sampler;
+  #sampled = {};
   #phase = "idle";
   #reason = "";
 
@@ -164,6 +165,23 @@ export class Line {
     return (await this.#request("/stats")).json();
   }
 
+  /**
+   * How long sound has waited on the way so far: in the browser's jitter buffer and in the gateway's.
+   * @returns {Promise<import("./drift.js").Reading & {atMs: number}>} by both clocks
+   */
+  async waits() {
+    const [report, { peer }] = await Promise.all([this.peer.getStats(), this.view()]);
+    const voice = [...report.values()].find(({ type, kind }) => type === "inbound-rtp" && kind === "audio");
+    return {
+      atS: this.#studio.nowS,
+      atMs: performance.now(),
+      browserWaitedS: voice?.jitterBufferDelay,
+      browserPlayed: voice?.jitterBufferEmittedCount,
+      gatewayWaitedS: peer && peer.audio.waited_ms / 1000,
+      gatewayPlayed: peer?.audio.played,
+    };
+  }
+
   /** The newest frame that the model saw. */
   async frame() {
     const response = await this.#request("/frame");
@@ -224,7 +242,9 @@ export class Line {
   async #sample() {
     const [report, view] = await Promise.all([this.peer.getStats(), this.view().catch(() => null)]);
     if (this.#sampler === undefined) return; // closed meanwhile: the report may be out already
-    this.#onSample({ ...browserSample(report), gateway: view });
+    const sample = browserSample(report);
+    this.#onSample({ ...sample, jitter_buffer_ms: momentary(this.#sampled, sample), gateway: view });
+    this.#sampled = sample;
   }
 }
 
@@ -248,9 +268,11 @@ export function browserSample(report) {
     received_packets: voice.packetsReceived,
     lost_packets: voice.packetsLost,
     jitter_ms: ms(voice.jitter),
-    jitter_buffer_ms: voice.jitterBufferEmittedCount
-      ? ms(voice.jitterBufferDelay / voice.jitterBufferEmittedCount)
-      : undefined,
+    jitter_buffer_delay_s: voice.jitterBufferDelay,
+    jitter_buffer_target_delay_s: voice.jitterBufferTargetDelay,
+    jitter_buffer_emitted: voice.jitterBufferEmittedCount,
+    inserted_samples: voice.insertedSamplesForDeceleration,
+    removed_samples: voice.removedSamplesForAcceleration,
     played_samples: voice.totalSamplesReceived,
     concealed_samples: (voice.concealedSamples ?? 0) - (voice.silentConcealedSamples ?? 0),
     sent_audio_packets: sent.packetsSent,
@@ -259,4 +281,10 @@ export function browserSample(report) {
     sent_video_bytes: pictures.bytesSent,
     heap_mb: memory ? Math.round(memory.usedJSHeapSize / 1e5) / 10 : undefined,
   };
+}
+
+/** How long sound waited in the browser's jitter buffer between two samples; undefined when none was played. */
+function momentary(before, { jitter_buffer_delay_s: waitedS, jitter_buffer_emitted: emitted }) {
+  const played = emitted - (before.jitter_buffer_emitted ?? 0);
+  return played > 0 ? Math.round((10_000 * (waitedS - (before.jitter_buffer_delay_s ?? 0))) / played) / 10 : undefined;
 }

@@ -47,6 +47,25 @@ export function fit(xs, ys) {
 }
 
 /**
+ * The straight line through points by the median of all slopes between two of them (Theil and Sen), which a few points
+ * that lie elsewhere do not turn.
+ * @param {number[]} xs rising
+ * @param {number[]} ys
+ * @returns {{slope: number, low: number, high: number} | undefined} between `low` and `high` it is in nineteen of
+ *   twenty cases, whatever the distribution; undefined with fewer than three points
+ */
+export function theilSen(xs, ys) {
+  const count = xs.length;
+  if (count < 3) return undefined;
+  const slopes = xs.flatMap((x, index) => xs.slice(index + 1).map((later, on) => (ys[index + 1 + on] - ys[index]) / (later - x)));
+  slopes.sort((left, right) => left - right);
+  // Kendall's statistic has this spread; by it the rank is counted (Sen 1968).
+  const reach = 1.96 * Math.sqrt((count * (count - 1) * (2 * count + 5)) / 18);
+  const low = Math.max(0, Math.floor((slopes.length - reach) / 2));
+  return { slope: quantile(slopes, 0.5), low: slopes[low], high: slopes[slopes.length - 1 - low] };
+}
+
+/**
  * How much of a slope is beyond doubt: what is left of it after two standard errors, 0 when nothing is.
  * @param {{slope: number, slopeError: number} | undefined} line
  * @returns {number | undefined}

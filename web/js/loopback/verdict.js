@@ -156,9 +156,11 @@ const RULES = {
     seen: `the gateway's tone is heard at ${pitch} Hz and ${level} dBFS`,
   }),
 
-  round_trip: ({ chirps, heard, delay_ms: delayMs }) => ({
+  round_trip: ({ chirps, heard, delay_ms: delayMs, drift_measured_ppm: driftPpm, drift_error_ppm: errorPpm }) => ({
     findings: fail(!heard, `none of ${chirps} chirps came back`),
-    seen: `mouth to ear takes ${delayMs} ms; ${heard} of ${chirps} chirps came back`,
+    seen: `mouth to ear takes ${delayMs} ms; ${heard} of ${chirps} chirps came back; ${
+      errorPpm === undefined ? "a drift cannot be told" : `a drift of ${driftPpm} ppm is measured, give or take ${errorPpm}`
+    }`,
   }),
 
   ttfab: ({ asked, answered, p50_ms: half, sure_slope_ms_per_fps: slope }) => ({

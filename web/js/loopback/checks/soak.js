@@ -11,6 +11,7 @@ const GROWTH_LEAST_S = 30; // what grows in less is a beginning, not a trend
 const GROWING = {
   rtt_ms: ({ rtt_ms: ms }) => ms,
   delay_ms: ({ gateway }) => gateway?.peer?.audio.delay_ms,
+  jitter_buffer_ms: ({ jitter_buffer_ms: ms }) => ms,
   heap_mb: ({ heap_mb: mb }) => mb,
 };
 
@@ -75,9 +76,10 @@ function result(samples, durationS, losses) {
     details: [
       chart("Round trip and jitter", "ms", ["round trip", GROWING.rtt_ms], ["jitter", ({ jitter_ms: ms }) => ms]),
       chart(
-        "Waiting in the gateway",
+        "Waiting on the way",
         "ms",
-        ["sound of the microphone", GROWING.delay_ms],
+        ["in the browser's buffer", GROWING.jitter_buffer_ms],
+        ["sound of the microphone, in the gateway", GROWING.delay_ms],
         ["for the model's connection", ({ gateway }) => gateway?.link.waiting_audio_ms],
         ["voice to be played", ({ gateway }) => gateway?.voice.queued_ms],
       ),
