@@ -238,25 +238,25 @@ class Echo:
     """Says back what it hears while it hears it, and is silent in silence.
 
     Silence is not said: whoever plays the echo would otherwise keep for ever each delay that ever came in between. With
-    a drift it says everything later, by so many millionths of what it has heard.
+    a drift it hears everything later, by so many millionths of what it has heard.
     """
 
     def __init__(self, drift_ppm: float = 0.0) -> None:
         self._drift_ppm = drift_ppm
-        self._heard = 0  # samples
+        self._heard = self._put_in = 0  # samples, and those that made it late
+        self._later = np.zeros(0, dtype=np.float32)  # what is not heard yet
         self._upsampler = Upsampler()
         self._before = b""  # the piece before, in which a sound may have begun
         self._quiet_ms: float | None = None  # since the newest sound; None while nothing is said
 
     def feed(self, pcm: bytes) -> tuple[bytes, bool]:
         """16 kHz mono s16le in; the sound of 24 kHz to say now, and whether that is the end of it."""
-        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+        samples = self._drifted(np.frombuffer(pcm, dtype="<i2").astype(np.float32))
         piece = _pcm(self._upsampler.feed(samples))
         before, self._before = self._before, piece
-        self._heard += samples.size
         if samples.size and float(np.sqrt(np.mean(samples * samples))) > VOICED_RMS:
             begins, self._quiet_ms = self._quiet_ms is None, 0.0
-            return (self._late() + before + piece if begins else piece), False
+            return (before + piece if begins else piece), False
         if self._quiet_ms is None:
             return b"", False
         self._quiet_ms += samples.size * 1000 / INPUT_HZ
@@ -265,8 +265,14 @@ class Echo:
         self._quiet_ms = None
         return piece, True
 
-    def _late(self) -> bytes:
-        return bytes(2 * round(self._heard * OUTPUT_HZ / INPUT_HZ * self._drift_ppm * 1e-6))
+    def _drifted(self, samples: Samples) -> Samples:
+        """As many samples, later by what it has drifted; it grows in silence, so that no sound is torn."""
+        self._heard += samples.size
+        due = round(self._heard * self._drift_ppm * 1e-6) - self._put_in if self._quiet_ms is None else 0
+        self._put_in += due
+        waiting = np.concatenate((self._later, np.zeros(due, dtype=np.float32), samples))
+        self._later = waiting[samples.size :]
+        return waiting[: samples.size]
 
 
 class Tone:

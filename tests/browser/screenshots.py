@@ -1,8 +1,9 @@
 """Makes a picture of every state of the call page, for the eye: `make screenshots`, then look into build/screenshots.
 
 Each state at the size of a phone and of a desk, in light and in dark; axe-core looks at each too. What it finds fails
-the run, and so does an error that a page throws. Everything is real but what is named here: the sentences of limits and notices, answers of the network
-that do not come, the second camera of the phone, and a browser that plays nothing before a tap.
+the run, and so does an error that a page throws. Everything is real but what is named here: the sentences of limits and
+notices, answers of the network that do not come, the second camera of the phone, and a browser that plays nothing before
+a tap.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { CHIRP_S, chirp, schedule, summary, trips } from "../../web/js/loopback/chirp.js";
 import { correlate, strongestHz } from "../../web/js/loopback/fft.js";
 import { endS, gapsOf, onsetS, peaks, rmsDbfs, SILENCE_DBFS } from "../../web/js/loopback/levels.js";
-import { fit, mean, quantile, round, sureSlope, theilSen } from "../../web/js/loopback/numbers.js";
+import { fit, growth, mean, quantile, round, sureSlope, theilSen } from "../../web/js/loopback/numbers.js";
 import { isBlack, isFrozen, meanOf, sketch } from "../../web/js/loopback/pictures.js";
 import { ageMs, COLUMNS, fieldsOf, read, ROWS } from "../../web/js/loopback/timecode.js";
 
@@ -65,6 +65,20 @@ test("a robust line is not turned by points that lie elsewhere, and tells where 
   assert.equal(theilSen([1, 2], [1, 2]), undefined);
 });
 
+test("what grows goes on; what moved once and stays has not grown", () => {
+  const dice = chance(3);
+  const xs = Array.from({ length: 60 }, (_, index) => index);
+  const noise = xs.map(() => 4 * dice());
+  near(growth(xs, xs.map((x) => 40 + 2 * x + noise[x])).sure, 1.9, 0.15);
+  near(growth(xs, xs.map((x) => 40 - 2 * x + noise[x])).sure, -1.9, 0.15);
+  near(growth(xs, noise).sure, 0, 0.05);
+  for (const moved of [(x) => (x > 20 ? 110 : 0), (x) => (x > 30 ? 110 : 0), (x) => (x > 10 && x < 25 ? 110 : 0)]) {
+    near(growth(xs, xs.map((x) => 40 + noise[x] + moved(x))).sure, 0, 0.05);
+  }
+  assert.equal(growth(xs, xs.map((x) => 40 + x), 600).sure, 0, "by one step it may be off");
+  assert.equal(growth([0, 1, 2, 3, 4], [0, 1, 2, 3, 4]), undefined);
+});
+
 // Sound
 
 test("correlation finds a pattern where it is", () => {
@@ -103,6 +117,14 @@ test("the delay of a round trip is found to a fraction of a millisecond, also be
     const told = summary(trips(heard(sentS, () => delayS), LOW_RATE_HZ, sentS));
     near(told.delayS, delayS, 0.0001);
     assert.deepEqual([told.chirps, told.heard, told.glitches], [12, 12, 0]);
+  }
+});
+
+test("delays that move, at once or all the time, are found where they are", () => {
+  const sentS = schedule(40);
+  for (const delayOf of [(_, atS) => 0.2 + 0.003 * atS, (index) => 0.2 + 0.01 * (index % 5)]) {
+    const all = trips(heard(sentS, delayOf), LOW_RATE_HZ, sentS);
+    all.forEach(({ sentS: atS, delayS }, index) => near(delayS, delayOf(index, atS), 0.0001));
   }
 });
 

@@ -14,7 +14,8 @@ const SPACINGS_S = [0.5, 0.62, 0.54, 0.7, 0.58, 0.66];
 const DELAY_MAX_S = 4;
 const HEARD = 0.5; // of a perfect fit; codecs keep more than 0.9, a hole in the chirp takes it below
 const NEAR_S = 0.15; // how far a chirp may be from where the others are; beyond it is another event
-const JUMP_S = 0.02; // between neighbours: more than a jitter buffer's small steps, enough to be heard
+const BIN_S = 0.01; // where most chirps are is looked for so finely, each counting half of NEAR_S around itself
+const JUMP_S = 0.025; // between neighbours: more than one piece of the gateway's voice, 20 ms, which is chance
 
 /**
  * A tone that rises, with soft ends.
@@ -67,7 +68,7 @@ export function trips(sound, rateHz, sentS) {
     const window = sound.subarray(from, Math.min(sound.length, from + reach + pattern.length));
     return window.length > pattern.length ? { window, values: correlate(window, pattern) } : undefined;
   });
-  const commonAt = bestTogether(fits, reach);
+  const commonAt = bestTogether(fits, reach, rateHz);
   const near = Math.round(NEAR_S * rateHz);
   return sentS.map((atS, index) => {
     const found = fits[index] && bestOf(fits[index], Math.max(0, commonAt - near), commonAt + near, pattern, energy);
@@ -76,17 +77,27 @@ export function trips(sound, rateHz, sentS) {
   });
 }
 
-/** The delay at which all chirps together fit best. */
-function bestTogether(fits, reach) {
-  const together = new Float64Array(reach + 1);
+/** Around which delay most chirps fit best; they need not have the very same, for delays move. */
+function bestTogether(fits, reach, rateHz) {
+  const size = Math.round(BIN_S * rateHz);
+  const around = Math.round(NEAR_S / 2 / BIN_S);
+  const together = new Float64Array(Math.ceil((reach + 1) / size));
   for (const one of fits) {
     if (!one) continue;
-    const size = Math.min(together.length, one.values.length);
-    for (let at = 0; at < size; at += 1) together[at] += Math.abs(one.values[at]);
+    const bins = new Float64Array(together.length);
+    const until = Math.min(reach + 1, one.values.length);
+    for (let at = 0; at < until; at += 1) {
+      const bin = Math.floor(at / size);
+      bins[bin] = Math.max(bins[bin], Math.abs(one.values[at]));
+    }
+    together.forEach((_, bin) => {
+      together[bin] += Math.max(...bins.subarray(Math.max(0, bin - around), bin + around + 1));
+    });
   }
-  let best = 0;
-  for (let at = 1; at < together.length; at += 1) if (together[at] > together[best]) best = at;
-  return best;
+  const best = Math.max(...together);
+  // The same from edge to edge of a plateau: its middle.
+  const [first, last] = [together.indexOf(best), together.lastIndexOf(best)];
+  return Math.round(((first + last) / 2 + 0.5) * size);
 }
 
 function bestOf({ window, values }, from, to, pattern, energy) {

@@ -2,7 +2,7 @@
 // buffers find their length in steps, and what is left is told with its error. It must not know sounds, peers or requests.
 // Invariant: a buffer that changes its length is no drift; what is not beyond doubt counts as nothing, whatever it measures.
 
-import { theilSen } from "./numbers.js";
+import { growth } from "./numbers.js";
 
 // What no buffer tells of: the gateway takes its voice in pieces of 20 ms, browsers pass theirs on in pieces of 10.
 const PIECES_S = 0.03;
@@ -47,19 +47,10 @@ export function passages(trips, readings) {
 /**
  * How the rest of the delay goes on.
  * @param {Passage[]} all
- * @returns {{slope: number, error: number, sure: number} | undefined} seconds of delay a second; `sure` is what is
- *   beyond the error and in both halves too; undefined with fewer than six
+ * @returns {{slope: number, error: number, sure: number} | undefined} seconds of delay a second, as of `growth`
  */
 export function drift(all) {
-  const lineOf = (some) => theilSen(some.map(({ sentS }) => sentS), some.map(({ restS }) => restS));
-  const middle = Math.floor(all.length / 2);
-  const [whole, ...halves] = [all, all.slice(0, middle), all.slice(middle)].map(lineOf);
-  if (!whole || halves.includes(undefined)) return undefined;
-  const { slope, low, high } = whole;
-  const error = Math.max((high - low) / 2, PIECES_S / (all.at(-1).sentS - all[0].sentS));
-  const goesOn = halves.every((half) => Math.sign(half.slope) === Math.sign(slope));
-  const least = Math.min(Math.abs(slope) - error, ...halves.map((half) => Math.abs(half.slope)));
-  return { slope, error, sure: goesOn && least > 0 ? Math.sign(slope) * least : 0 };
+  return growth(all.map(({ sentS }) => sentS), all.map(({ restS }) => restS), PIECES_S);
 }
 
 /** The mean wait of what was played between two moments; undefined when nothing was, or it is not known. */

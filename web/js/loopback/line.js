@@ -25,7 +25,7 @@ export class Line {
   #onSample;
   #waiting = new Set();
   #sampler;
-  #sampled = {};
+  #before = { browser: { waitedMs: 0, played: 0 }, gateway: { waitedMs: 0, played: 0 } };
   #phase = "idle";
   #reason = "";
 
@@ -243,8 +243,17 @@ export class Line {
     const [report, view] = await Promise.all([this.peer.getStats(), this.view().catch(() => null)]);
     if (this.#sampler === undefined) return; // closed meanwhile: the report may be out already
     const sample = browserSample(report);
-    this.#onSample({ ...sample, jitter_buffer_ms: momentary(this.#sampled, sample), gateway: view });
-    this.#sampled = sample;
+    const now = {
+      browser: { waitedMs: 1000 * (sample.jitter_buffer_delay_s ?? 0), played: sample.jitter_buffer_emitted ?? 0 },
+      gateway: { waitedMs: view?.peer?.audio.waited_ms ?? 0, played: view?.peer?.audio.played ?? 0 },
+    };
+    this.#onSample({
+      ...sample,
+      jitter_buffer_ms: meanWaitMs(this.#before.browser, now.browser),
+      gateway_wait_ms: meanWaitMs(this.#before.gateway, now.gateway),
+      gateway: view,
+    });
+    this.#before = now;
   }
 }
 
@@ -283,8 +292,8 @@ export function browserSample(report) {
   };
 }
 
-/** How long sound waited in the browser's jitter buffer between two samples; undefined when none was played. */
-function momentary(before, { jitter_buffer_delay_s: waitedS, jitter_buffer_emitted: emitted }) {
-  const played = emitted - (before.jitter_buffer_emitted ?? 0);
-  return played > 0 ? Math.round((10_000 * (waitedS - (before.jitter_buffer_delay_s ?? 0))) / played) / 10 : undefined;
+/** How long what was played between two moments had waited, in ms; undefined when nothing was. */
+function meanWaitMs(before, now) {
+  const played = now.played - before.played;
+  return played > 0 ? Math.round((10 * (now.waitedMs - before.waitedMs)) / played) / 10 : undefined;
 }

@@ -66,6 +66,27 @@ export function theilSen(xs, ys) {
 }
 
 /**
+ * What goes on growing, or shrinking: a slope that is beyond its error, and in both halves too. What has moved once and
+ * stays is none.
+ * @param {number[]} xs rising
+ * @param {number[]} ys
+ * @param {number} [step] by which single values may be off for no reason: no error is less than this over the whole
+ * @returns {{slope: number, error: number, sure: number} | undefined} `sure` is 0 where there is doubt; undefined with
+ *   fewer than six points
+ */
+export function growth(xs, ys, step = 0) {
+  const middle = Math.floor(xs.length / 2);
+  const ranges = [[0], [0, middle], [middle]];
+  const [whole, ...halves] = ranges.map((range) => theilSen(xs.slice(...range), ys.slice(...range)));
+  if (!whole || halves.includes(undefined)) return undefined;
+  const { slope, low, high } = whole;
+  const error = Math.max((high - low) / 2, step / (xs.at(-1) - xs[0]));
+  const goesOn = halves.every((half) => Math.sign(half.slope) === Math.sign(slope));
+  const least = Math.min(Math.abs(slope) - error, ...halves.map((half) => Math.abs(half.slope)));
+  return { slope, error, sure: goesOn && least > 0 ? Math.sign(slope) * least : 0 };
+}
+
+/**
  * How much of a slope is beyond doubt: what is left of it after two standard errors, 0 when nothing is.
  * @param {{slope: number, slopeError: number} | undefined} line
  * @returns {number | undefined}

@@ -3,14 +3,14 @@
 // Invariant: growth is judged only where it is beyond doubt.
 
 import { chirp } from "../chirp.js";
-import { fit, mean, round, sureSlope } from "../numbers.js";
+import { growth, mean, round } from "../numbers.js";
 import { DrawnCamera } from "../camera.js";
 
 const CHIRP_EVERY_S = 2;
 const GROWTH_LEAST_S = 30; // what grows in less is a beginning, not a trend
 const GROWING = {
   rtt_ms: ({ rtt_ms: ms }) => ms,
-  delay_ms: ({ gateway }) => gateway?.peer?.audio.delay_ms,
+  delay_ms: ({ gateway_wait_ms: ms }) => ms,
   jitter_buffer_ms: ({ jitter_buffer_ms: ms }) => ms,
   heap_mb: ({ heap_mb: mb }) => mb,
 };
@@ -52,8 +52,8 @@ function result(samples, durationS, losses) {
   const losing = points(({ gateway }) => gateway?.peer?.audio.loss_percent).map(([, percent]) => percent);
   const grown = Object.entries(GROWING).map(([name, value]) => {
     const found = points(value);
-    const line = durationS < GROWTH_LEAST_S ? undefined : fit(found.map(([at]) => at), found.map(([, is]) => is));
-    return [`${name}_per_min`, line && round(60 * Math.max(0, sureSlope(line)), 1)];
+    const told = durationS < GROWTH_LEAST_S ? undefined : growth(found.map(([at]) => at), found.map(([, is]) => is));
+    return [`${name}_per_min`, told && round(60 * Math.max(0, told.sure), 1)];
   });
   /** @returns {import("../runner.js").Chart} */
   const chart = (caption, y, ...series) => ({
