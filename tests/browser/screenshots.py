@@ -2,8 +2,8 @@
 
 Each state at the size of a phone and of a desk, in light and in dark; axe-core looks at each too. What it finds fails
 the run, and so does an error that a page throws. Everything is real but what is named here: the sentences of limits and
-notices, answers of the network that do not come, the second camera of the phone, and a browser that plays nothing before
-a tap.
+notices, answers of the network that do not come, the second camera of the phone, and a browser that plays nothing
+before a tap.
 """
 
 from __future__ import annotations
