@@ -140,8 +140,8 @@ async def test_a_first_visit_is_small_stays_here_and_is_quiet(context: BrowserCo
 
 
 async def test_no_tap_is_lost(context: BrowserContext, programs: tuple) -> None:
-    """While a module is missing Start is disabled and the line says why; when it does not come, what to do is said. Once
-    it is there one tap does it, and a tap that fails is answered with a sentence."""
+    """While a module is missing Start is disabled and the line says why; when it does not come, what to do is said.
+    Once it is there one tap does it, and a tap that fails is answered with a sentence."""
     page = await context.new_page()
     await page.add_init_script(FOREVER)
     held: list[Route] = []
