@@ -263,16 +263,21 @@ class Echo:
         if self._quiet_ms < ECHO_HANGOVER_MS:
             return piece, False
         self._quiet_ms = None
+        self._drift()
         return piece, True
 
     def _drifted(self, samples: Samples) -> Samples:
-        """As many samples, later by what it has drifted; it grows in silence, so that no sound is torn."""
+        """As many samples, later by what it has drifted."""
         self._heard += samples.size
-        due = round(self._heard * self._drift_ppm * 1e-6) - self._put_in if self._quiet_ms is None else 0
-        self._put_in += due
-        waiting = np.concatenate((self._later, np.zeros(due, dtype=np.float32), samples))
+        waiting = np.concatenate((self._later, samples))
         self._later = waiting[samples.size :]
         return waiting[: samples.size]
+
+    def _drift(self) -> None:
+        """Be later from now on; after a sound, so that none is torn."""
+        due = round(self._heard * self._drift_ppm * 1e-6) - self._put_in
+        self._put_in += due
+        self._later = np.concatenate((self._later, np.zeros(due, dtype=np.float32)))
 
 
 class Tone:
