@@ -28,6 +28,7 @@ from gateway.guard.budgets import Budget
 from gateway.keeper import Keeper
 from gateway.latency import Latency
 from gateway.lifecycle import EndReason, Lifecycle, State, Trigger
+from gateway.line import Line
 from gateway.listeners import Listeners
 from gateway.live import events as live
 from gateway.live.breaker import Breaker
@@ -106,6 +107,7 @@ class Session:
         self._asked_to_move: object = None  # the peer that was
         self._latency = Latency(self.events.publish)
         self.speech = Speech(self._conversation, self._latency, self.events.publish)
+        self._line = Line()
         self._captions = Captions(self.events.publish, kept.turn)
         self.leg = PeerLeg(
             settings,
@@ -366,7 +368,7 @@ class Session:
         self.events.publish(events.message("bot-started-speaking" if speaking else "bot-stopped-speaking"))
 
     def _new_uplink(self) -> Uplink:
-        legs = self._conversation, self.speech, self._allowance, self._frames, self._data
+        legs = self._conversation, self.speech, self._line, self._allowance, self._frames, self._data
         return Uplink(*legs, publish=self.events.publish, on_state=self._peer_state)
 
     def _peer_over(self, was_hung_up: bool) -> None:

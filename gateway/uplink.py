@@ -13,9 +13,11 @@ from gateway import events
 from gateway.allowance import Allowance
 from gateway.data_carrier import DataCarrier
 from gateway.guard.intake import Verdict
+from gateway.line import Line
 from gateway.live.conversation import Conversation
 from gateway.media.channel import Channel
 from gateway.media.peer import Frame, PeerState
+from gateway.media.timeline import BYTES_PER_MS
 from gateway.sent_frames import SentFrames
 from gateway.speech import Speech
 
@@ -27,6 +29,7 @@ class Uplink:
         self,
         conversation: Conversation,
         speech: Speech,
+        line: Line,
         allowance: Allowance,
         frames: SentFrames,
         data: DataCarrier,
@@ -37,6 +40,8 @@ class Uplink:
         self.is_present: Callable[[], bool] = lambda: False
         self._conversation = conversation
         self._speech = speech
+        self._line = line
+        self._has_begun = False  # to bring sound
         self._allowance = allowance
         self._frames = frames
         self._data = data
@@ -45,12 +50,23 @@ class Uplink:
 
     def peer_audio(self, pcm: bytes) -> None:
         """40 ms of sound, 16 kHz mono s16le."""
-        if self.is_present() and self._speech.passes(pcm, asyncio.get_running_loop().time()):
-            self._conversation.send_audio(pcm)
+        if not self.is_present():
+            return
+        now_s = asyncio.get_running_loop().time()
+        if not self._speech.passes(pcm, now_s):
+            self._line.ends()
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            for silence in self._line.seam(now_s - len(pcm) / BYTES_PER_MS / 1000):
+                self._conversation.send_audio(silence)
+        self._line.goes_on(now_s)
+        self._conversation.send_audio(pcm)
 
     def peer_audio_paused(self) -> None:
         """No sound comes for the time being."""
         if self.is_present():
+            self._line.ends()
             self._speech.paused(asyncio.get_running_loop().time())
 
     def peer_level(self, level_dbov: float, duration_ms: float) -> None:

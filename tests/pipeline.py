@@ -20,6 +20,7 @@ from websockets.uri import parse_uri
 from bench.capacity.recording import PACKET_MS, SoundPacket
 from gateway.guard.intake import Intake
 from gateway.latency import Latency
+from gateway.line import Line
 from gateway.live import events as live
 from gateway.live import messages
 from gateway.live.conversation import Conversation
@@ -96,9 +97,8 @@ class Pipeline:
         publish: Callable[[Any], None] = lambda message: None  # noqa: E731
         speech = Speech(self.conversation, Latency(publish), publish)
         allowance, nobody = cast(Any, SimpleNamespace(active=lambda: None)), cast(Any, None)
-        uplink = Uplink(
-            self.conversation, speech, allowance, nobody, nobody, publish=publish, on_state=lambda state, reason: None
-        )
+        legs = self.conversation, speech, Line(), allowance, nobody, nobody
+        uplink = Uplink(*legs, publish=publish, on_state=lambda state, reason: None)
         uplink.is_present = lambda: True
         audio = AudioUplink(uplink.peer_audio, uplink.peer_audio_paused, uplink.peer_level)
         stream = VoiceStream(lambda payload, rtp_time, begins: self.plane.send_voice(payload, rtp_time, begins))

@@ -1,12 +1,15 @@
 """From the person to the model: only what the present peer brings."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from gateway.guard.intake import Verdict
+from gateway.line import Line
 from gateway.media.peer import Frame, PeerState
 from gateway.uplink import Uplink
+from tests.clock import virtually
 
 FRAME = Frame(7, b"jpeg", 512, 384, 1.0)
 
@@ -34,7 +37,7 @@ def seen() -> Seen:
 @pytest.fixture
 async def uplink(seen: Seen) -> Uplink:
     """An uplink whose peer is the session's."""
-    legs: Any = (seen, seen, seen, seen, seen)
+    legs: Any = (seen, seen, Line(), seen, seen, seen)
     made = Uplink(*legs, publish=seen.publish, on_state=seen.on_state)
     made.is_present = lambda: True
     return made
@@ -73,3 +76,22 @@ async def test_what_a_former_peer_still_says_is_lost(uplink: Uplink, seen: Seen)
     uplink.is_present = lambda: False
     bring(uplink)
     assert seen.calls == []
+
+
+@virtually
+async def test_between_two_peers_the_model_hears_silence_of_that_length(seen: Seen) -> None:
+    """What it hears is as long as the time that passed, so that a word before and one after keep their distance."""
+    line = Line()
+    legs: Any = (seen, seen, line, seen, seen, seen)
+    sound = b"\1\0" * 640
+    for _ in range(2):
+        peer = Uplink(*legs, publish=seen.publish, on_state=seen.on_state)
+        peer.is_present = lambda: True
+        for _ in range(3):
+            peer.peer_audio(sound)
+            await asyncio.sleep(0.04)
+        await asyncio.sleep(0.26)
+    heard = [pcm for name, (pcm, *_) in seen.calls if name == "send_audio"]
+    assert heard[:3] == heard[-3:] == [sound] * 3
+    assert len(b"".join(heard[3:-3])) == 260 * 32
+    assert not any(b"".join(heard[3:-3]))
