@@ -24,9 +24,9 @@ setup: $(VENV)/.dev  ## Install everything for development into .venv
 run: $(BIN)/gateway  ## Start the gateway; without a key it talks to the built-in simulator
 	$(BIN)/gateway serve
 
-# Two at a time: most of it waits for sound to pass.
+# Two at a time, the longest early: most of it waits for sound to pass.
 test: check  ## Everything: style, types, rules, integration, pages, browser, clients of others
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit integration web browser interop
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit browser integration interop web
 
 check: lint types imports  ## What needs no running code
 
@@ -131,6 +131,7 @@ docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_env .env.example
 	$(BIN)/python -m bench.network_table docs README.md
 	$(BIN)/python -m bench.stream --render docs/stream.json
+	$(BIN)/python -m bench.capacity.table docs README.md
 
 format: $(VENV)/.dev  ## Let ruff arrange the code
 	$(BIN)/ruff check --fix .

@@ -105,7 +105,7 @@ def main() -> int:
     facts = {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, CPython {platform.python_version()}",
+        "machine": f"{platform.machine()}, CPython {platform.python_version()} ({platform.python_compiler()})",
         "cores": os.cpu_count(),
         "load_average": round(load, 1),
         "seconds": options.seconds,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import network_table, stream
+from bench.capacity import table as capacity
 from gateway import settings_table
 from gateway.errors import ClientError
 from gateway.lifecycle import EndReason
@@ -34,6 +35,16 @@ def test_the_figures_of_a_stream_are_those_of_the_run() -> None:
     """docs/stream.md is what `make docs` makes of docs/stream.json."""
     report = stream.read(ROOT / "docs/stream.json")
     assert stream.render(report) == (ROOT / "docs/stream.md").read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_the_capacity_tables_are_those_of_the_run() -> None:
+    """docs/capacity.md, its chart and the parts of README and operate.md are what `make docs` makes of the report."""
+    facts = capacity.read(ROOT / "docs/capacity.json")
+    assert capacity.render(facts) == (ROOT / "docs/capacity.md").read_text(encoding="utf-8"), "run `make docs`"
+    assert capacity.chart(facts) == (ROOT / "docs/capacity.svg").read_text(encoding="utf-8"), "run `make docs`"
+    for name, text in (("README.md", capacity.short(facts)), ("docs/operate.md", capacity.sizing(facts))):
+        document = (ROOT / name).read_text(encoding="utf-8")
+        assert capacity.insert(document, text) == document, "run `make docs`"
 
 
 def test_a_document_without_markers_is_refused() -> None:
