@@ -28,9 +28,13 @@ class Line:
         """The model is told that no sound comes for the time being."""
         self._until_s = None
 
+    def is_pause(self, now_s: float) -> bool:
+        """Whether sound has been missing for so long that it is a pause, which nobody has told so far."""
+        return self._until_s is not None and now_s - self._until_s > PAUSE_S
+
     def seam(self, now_s: float) -> list[bytes]:
         """What goes before the first sound of another peer, which begins now: silence, 16 kHz mono s16le."""
-        if self._until_s is None or not LEAST_S <= now_s - self._until_s <= PAUSE_S:
+        if self._until_s is None or now_s - self._until_s < LEAST_S:
             return []
         left_ms = round((now_s - self._until_s) * 1000)
         whole, rest_ms = divmod(left_ms, SILENCE_MS)

@@ -57,11 +57,18 @@ class Uplink:
             self._line.ends()
             return
         if not self._has_begun:
-            self._has_begun = True
-            for silence in self._line.seam(now_s - len(pcm) / BYTES_PER_MS / 1000):
-                self._conversation.send_audio(silence)
+            self._begin(now_s - len(pcm) / BYTES_PER_MS / 1000)
         self._line.goes_on(now_s)
         self._conversation.send_audio(pcm)
+
+    def _begin(self, now_s: float) -> None:
+        """Its first sound begins now: join it to that of the peer before."""
+        self._has_begun = True
+        if self._line.is_pause(now_s):
+            self._line.ends()
+            self._conversation.audio_stream_end()
+        for silence in self._line.seam(now_s):
+            self._conversation.send_audio(silence)
 
     def peer_audio_paused(self) -> None:
         """No sound comes for the time being."""

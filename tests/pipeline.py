@@ -7,7 +7,7 @@ virtual clock; so the same call is the same work each time, and can be counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -83,6 +83,7 @@ class Pipeline:
     def __init__(self, sound: Sequence[SoundPacket]) -> None:
         self.socket = Socket()
         self.sent: list[bytes] = []  # datagrams to the phone
+        self.published: list[Any] = []  # events for it
         self.srtp = _srtp(Policy.SSRC_ANY_INBOUND), _srtp(Policy.SSRC_ANY_OUTBOUND)
         self.rtt_s = 0.03
         self._out = _srtp(Policy.SSRC_ANY_OUTBOUND)
@@ -94,7 +95,7 @@ class Pipeline:
         self._ready = asyncio.Event()
         upstream = Upstream("ws://model", "models/gemini-3.8-live", 20.0)
         self.conversation = Conversation(upstream, SetupOptions(""), self._on_event, connect=self._connect)
-        publish: Callable[[Any], None] = lambda message: None  # noqa: E731
+        publish = self.published.append
         speech = Speech(self.conversation, Latency(publish), publish)
         allowance, nobody = cast(Any, SimpleNamespace(active=lambda: None)), cast(Any, None)
         legs = self.conversation, speech, Line(), allowance, nobody, nobody

@@ -34,7 +34,7 @@ class CodedFrame:
 
     codec: Codec
     data: bytes
-    is_key: bool
+    is_key: bool  # nothing from here on builds on what was before
     arrived_s: float
 
 
@@ -205,7 +205,7 @@ class Frames:
         data = DEPACKETISE[codec](payloads)
         if data is None:
             return None, number
-        is_key = any(begins_key_frame(payload, codec) for payload in payloads)
+        is_key = any(_has_idr(payload) if codec == "h264" else begins_key_frame(payload, codec) for payload in payloads)
         return CodedFrame(codec, data, is_key, now_s), number
 
 
@@ -241,6 +241,30 @@ def begins_key_frame(payload: bytes, codec: Codec) -> bool:
     return kind in (5, 7)
 
 
+def _has_idr(payload: bytes) -> bool:
+    """Whether a slice of an IDR picture is in it, or begins: parameter sets alone also come before pictures that build
+    on others (RFC 6184 §5.6 to §5.8)."""
+    kind = payload[0] & 0x1F if payload else 0
+    if kind == 24:
+        return any(unit and unit[0] & 0x1F == 5 for unit in _aggregated(payload) or ())
+    if kind == 28:
+        return len(payload) > 1 and payload[1] & 0x9F == 0x85
+    return kind == 5
+
+
+def _aggregated(payload: bytes) -> list[bytes] | None:
+    """The units of a STAP-A (RFC 6184 §5.7.1); None when it is cut off."""
+    units, offset = [], 1
+    while offset + 2 <= len(payload):
+        (size,) = struct.unpack_from("!H", payload, offset)
+        offset += 2
+        if offset + size > len(payload):
+            return None
+        units.append(payload[offset : offset + size])
+        offset += size
+    return units
+
+
 def _vp8(payloads: list[bytes]) -> bytes | None:
     parts = []
     for payload in payloads:
@@ -259,14 +283,11 @@ def _h264(payloads: list[bytes]) -> bytes | None:
             return None
         kind = payload[0] & 0x1F
         if kind == 24:
-            offset = 1
-            while offset + 2 <= len(payload):
-                (size,) = struct.unpack_from("!H", payload, offset)
-                offset += 2
-                if offset + size > len(payload):
-                    return None
-                found += START_CODE + payload[offset : offset + size]
-                offset += size
+            units = _aggregated(payload)
+            if units is None:
+                return None
+            for unit in units:
+                found += START_CODE + unit
         elif kind == 28:
             if payload[1] & 0x80:
                 found += START_CODE + bytes([payload[0] & 0xE0 | payload[1] & 0x1F])

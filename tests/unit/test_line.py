@@ -16,10 +16,13 @@ def test_a_seam_is_silence_of_its_own_length() -> None:
 
 
 def test_a_pause_that_was_told_has_no_seam() -> None:
-    """Nor has one that is so long that it has been told, or so short that it is none."""
+    """Nor has one so short that it is none; one so long that it is a pause is known as that until it is told."""
     line = Line()
+    assert not line.is_pause(10.0)
     line.goes_on(10.0)
     assert line.seam(10.01) == []
-    assert line.seam(11.5) == []
+    assert not line.is_pause(10.9)
+    assert line.is_pause(11.5)
     line.ends()
     assert line.seam(10.3) == []
+    assert not line.is_pause(11.5)

@@ -95,3 +95,16 @@ async def test_between_two_peers_the_model_hears_silence_of_that_length(seen: Se
     assert heard[:3] == heard[-3:] == [sound] * 3
     assert len(b"".join(heard[3:-3])) == 260 * 32
     assert not any(b"".join(heard[3:-3]))
+
+
+@virtually
+async def test_a_long_time_between_two_peers_is_a_pause_that_is_told(seen: Seen) -> None:
+    """Nobody else tells it where the first peer was replaced before the second one's sound came."""
+    legs: Any = (seen, seen, Line(), seen, seen, seen)
+    for _ in range(2):
+        peer = Uplink(*legs, publish=seen.publish, on_state=seen.on_state)
+        peer.is_present = lambda: True
+        peer.peer_audio(bytes(1280))
+        await asyncio.sleep(1.5)
+    told = [name for name, _ in seen.calls if name != "passes"]
+    assert told == ["send_audio", "audio_stream_end", "send_audio"]

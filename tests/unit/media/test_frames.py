@@ -197,6 +197,23 @@ def test_h264_becomes_an_annex_b_stream() -> None:
     assert frames.push(packet(5, b"\x78\x00\xffx", 2), "h264", 0.0) == [], "an aggregate that is cut off"
 
 
+def test_parameter_sets_alone_make_no_picture_that_builds_on_nothing() -> None:
+    """Some encoders repeat them before pictures that build on others: those before are still needed."""
+    frames = Frames()
+    (begun,) = frames.push(packet(1, b"\x65idr"), "h264", 0.0)
+    assert begun.is_key
+    assert frames.push(packet(2, b"\x67sps", 1, marker=False), "h264", 0.0) == []
+    (builds,) = frames.push(packet(3, b"\x41slice", 1), "h264", 0.0)
+    assert not builds.is_key
+    fragments = [b"\x7c\x85ab", b"\x7c\x45cd"]
+    found = [
+        one
+        for index, payload in enumerate(fragments)
+        for one in frames.push(packet(4 + index, payload, 2, marker=index == 1), "h264", 0.0)
+    ]
+    assert [one.is_key for one in found] == [True]
+
+
 def test_what_is_said_before_a_key_frame_is_part_of_it() -> None:
     """Remarks of an encoder (SEI) may come first and with the parameter sets; without these nothing is decoded."""
     sei, sps, idr = b"\x06remark", b"\x67sps", b"\x65idr"

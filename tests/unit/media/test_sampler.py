@@ -1,5 +1,7 @@
 """Which pictures the model gets."""
 
+from collections.abc import Callable
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +16,11 @@ def moving(index: int) -> Luma:
     return sketch(np.full((480, 640), index * 97 % 251, dtype=np.uint8))
 
 
-def frames_taken(camera_fps: float, seconds: float, pictures: object) -> int:
+def frames_taken(camera_fps: float, seconds: float, pictures: Callable[[int], Luma]) -> int:
     """How many of a camera's pictures are taken."""
     sampler = Sampler(1.0, 3.0)
     count = int(camera_fps * seconds)
-    return sum(seen(sampler, pictures(index), index / camera_fps) for index in range(count))  # type: ignore[operator]
+    return sum(seen(sampler, pictures(index), index / camera_fps) for index in range(count))
 
 
 def seen(sampler: Sampler, picture: Luma, now_s: float) -> bool:

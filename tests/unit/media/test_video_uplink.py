@@ -14,7 +14,7 @@ import pytest
 
 from gateway.media.frames import CodedFrame
 from gateway.media.jpeg import JpegWorker
-from gateway.media.pictures import Frame, Pictures, TooLarge
+from gateway.media.pictures import Decoded, Frame, Pictures, TooLarge
 from gateway.media.rtp import Packet
 from gateway.media.video_uplink import WAITING_MAX, VideoDecoder, VideoUplink
 from gateway.settings import Settings
@@ -104,6 +104,18 @@ class Camera:
             self._sequence = (self._sequence + 1) % 65_536
             self.uplink.push(packet, "vp8", now_s)
 
+    def watch_decoder(self) -> list[int]:
+        """How many coded frames it gets at a time, from now on."""
+        counts: list[int] = []
+        decode = self.uplink._decoder.decode
+
+        def counted(coded: tuple[CodedFrame, ...]) -> Decoded:
+            counts.append(len(coded))
+            return decode(coded)
+
+        self.uplink._decoder.decode = counted  # type: ignore[method-assign]
+        return counts
+
     async def until(self, met: Any) -> None:
         """The picture thread has got so far."""
         async with asyncio.timeout(20):
@@ -154,9 +166,7 @@ async def test_what_a_key_frame_makes_needless_is_not_decoded(camera: Camera) ->
     """Pictures that cannot be wanted wait; those before a key frame are never decoded."""
     camera.sends(PICTURE, 0.0)
     await camera.until(lambda: camera.frames)
-    decoded = []
-    decode = camera.uplink._decoder.decode
-    camera.uplink._decoder.decode = lambda coded: decoded.append(len(coded)) or decode(coded)  # type: ignore[func-returns-value, method-assign]
+    decoded = camera.watch_decoder()
     for index in range(1, 10):
         camera.sends(PICTURE, index / 30)
         await asyncio.sleep(0)
@@ -170,9 +180,7 @@ async def test_what_a_key_frame_makes_needless_is_not_decoded(camera: Camera) ->
 async def test_pictures_that_build_on_each_other_are_decoded_at_one_go(camera: Camera) -> None:
     """Those of a third of a second, when one of them can be wanted."""
     coded = key_and_more(12)
-    decoded = []
-    decode = camera.uplink._decoder.decode
-    camera.uplink._decoder.decode = lambda coded: decoded.append(len(coded)) or decode(coded)  # type: ignore[func-returns-value, method-assign]
+    decoded = camera.watch_decoder()
     for index, data in enumerate(coded):
         camera.sends(data, index / 30)
         await asyncio.sleep(0)
