@@ -29,7 +29,7 @@ PAUSE_S = 1.0  # no packet for so long is a pause (the service wants it told), n
 CONCEAL_MAX_MS = 100  # longer than that, guesses become words that nobody said
 HOLD_MAX_S = 0.26  # a delay that grows is followed this far; then the network has a gap and time goes on
 EARLY_S = 0.005  # a beat that was late at the start makes those after it look early
-SLACK_S = 0.006  # between wait and target, before the line is stretched
+SLACK_S = 0.01  # between wait and target, before the line is stretched: a beat in all, to either side half of it
 SPEECH_SLACK_S = 0.06  # while somebody speaks: a silence will come, in which it is not heard
 PHRASE_MS = 400  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
 AGREE_S = 8.0  # unless it goes on for so long with the wrong one
@@ -130,7 +130,7 @@ class Timeline:
 
     def _block(self, now_s: float) -> bytes:
         while len(self._buffer) < BLOCK_BYTES:
-            self._buffer += self._next(now_s + len(self._buffer) / BYTES_PER_MS / 1000)
+            self._buffer += self._next(now_s)
         block = bytes(self._buffer[:BLOCK_BYTES])
         del self._buffer[:BLOCK_BYTES]
         return block
@@ -215,7 +215,10 @@ class Timeline:
         return silent
 
     def _steer(self, pcm: bytes, lag_s: float, now_s: float) -> bytes:
-        """Shorter when packets wait longer than they need to, longer when they do not wait long enough."""
+        """Shorter when packets wait longer than they need to, longer when they do not wait long enough.
+
+        What they wait is a matter of whole beats: sound that lies ready before its beat is delay that helps no packet.
+        """
         samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
         silent = self._note_silence(samples)
         target_s = self._packets.target_s
@@ -224,8 +227,12 @@ class Timeline:
         if self._silent_ms >= PHRASE_MS or now_s - self._agreed_s > AGREE_S:
             self._aim_s, self._agreed_s = target_s, now_s
         off_s = lag_s - self._aim_s
-        if abs(off_s) <= (SLACK_S if silent else SPEECH_SLACK_S):
+        lies_ready = len(self._buffer) >= BLOCK_BYTES // 2  # about what `shorter` takes away
+        if off_s < -(SLACK_S if silent else SPEECH_SLACK_S):
+            changed = longer(samples)
+        elif off_s > SPEECH_SLACK_S or (silent and (lies_ready or off_s - BLOCK_MS / 1000 >= -SLACK_S)):
+            changed = shorter(samples)
+        else:
             return pcm
-        changed = shorter(samples) if off_s > 0 else longer(samples)
         self.stretched_ms += (changed.size - samples.size) * 1000 / RATE_HZ
         return changed.astype("<i2").tobytes()

@@ -12,6 +12,7 @@ from gateway.media.reorder import (
     REPEAT_S,
     TARGET_MAX_S,
     TARGET_MIN_S,
+    TARGET_START_S,
     TRIES_MAX,
     Reorder,
 )
@@ -177,6 +178,15 @@ def test_the_wait_fits_the_network_and_comes_back_down() -> None:
     lags(packets, 20, 0.1, begin_s=20)
     assert 0.09 < packets.target_s <= 0.12
     lags(packets, 30, 0.0, begin_s=40)
+    assert packets.target_s == TARGET_MIN_S
+
+
+def test_the_wait_is_not_shortened_by_the_first_packets() -> None:
+    """A second without a loss is no network without one; after two more a shorter wait has proved well."""
+    packets = Reorder()
+    lags(packets, 1.0, 0.0)
+    assert packets.target_s == TARGET_START_S
+    lags(packets, 2.0, 0.0, begin_s=1.0)
     assert packets.target_s == TARGET_MIN_S
 
 

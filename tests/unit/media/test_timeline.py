@@ -1,6 +1,10 @@
 """The person's voice as one line, by what is played when. Whole networks are in test_audio_uplink.py."""
 
+import random
+from dataclasses import asdict
+
 import numpy as np
+import pytest
 
 from gateway.media.reorder import Reorder
 from gateway.media.rtp import Packet
@@ -168,3 +172,21 @@ def test_a_delay_that_grows_is_followed_and_one_that_shrinks_too() -> None:
     assert shares.received >= 994 * 20
     assert line.packets.late <= 1
     assert line.timeline.lag_s < 0.08
+
+
+@pytest.mark.parametrize("phase_ms", range(0, 20, 2))
+def test_what_comes_within_the_wait_is_played(phase_ms: int) -> None:
+    """However the beat lies between the packets: sound that lies ready before a beat is not taken for time to wait."""
+    line, chance = Line(), random.Random(1)
+    arrivals = sorted((number * 0.02 + chance.random() * 0.05, number) for number in range(1000))
+    for number in range(1000):
+        now_s = number * 0.02 + phase_ms / 1000
+        while arrivals and arrivals[0][0] <= now_s:
+            at_s, sent = arrivals.pop(0)
+            line.packets.push(Packet(111, sent, sent * 960, 7, b"quiet" if sent % 100 < 50 else b"sound"), at_s)
+        line.timeline.take(now_s)
+        if number == 450:
+            settled = asdict(line.timeline.shares)
+    after = asdict(line.timeline.shares)
+    assert all(after[how] == settled[how] for how in ("concealed", "silent", "pause"))
+    assert line.timeline.lag_s <= line.timeline.wait_s + 0.02
