@@ -241,6 +241,12 @@ class Settings(LimitSettings, BaseSettings):
     )
     video_size_px: int = Field(512, ge=64, le=2048, description="Longest side of a frame sent to the model, in pixels.")
     video_max_bytes: int = Field(30720, ge=2048, description="Largest JPEG sent to the model, in bytes.")
+    video_key_frames: bool = Field(
+        False,
+        description="Decode only key frames of cameras that send far more often than pictures are wanted, and ask for "
+        "them: a third to a half of the processor time of a call, and two pictures a second at most. Key frames are "
+        "large: for callers with bandwidth.",
+    )
 
     # The call
     ice_servers: tuple[IceServer, ...] = Field(

@@ -57,6 +57,7 @@ class Frames:
         self._next: int | None = None  # where the next frame begins; None: at a key frame
         self._pli_s: float | None = None
         self._pli_wait_s = PLI_LEAST_S
+        self._is_key_wanted = False  # though nothing is broken
 
     @property
     def needs_key(self) -> bool:
@@ -98,6 +99,10 @@ class Frames:
         """A key frame is wanted again after a pause: ask for it at once."""
         self._pli_s, self._pli_wait_s = None, PLI_LEAST_S
 
+    def ask_key(self) -> None:
+        """A key frame would be welcome: ask for it once."""
+        self._is_key_wanted = True
+
     def look(self, now_s: float, rtt_s: float) -> list[CodedFrame]:
         """Give up holes that are too old; frames that can be handed out without them."""
         patience_s = max(HOLE_MAX_S, TRIES * rtt_s)
@@ -130,8 +135,11 @@ class Frames:
 
     def wants_pli(self, now_s: float) -> bool:
         """Whether to ask for a key frame now; each time is longer after the one before while none comes."""
-        if self._next is not None or self._ssrc is None:
+        if self._ssrc is None:
             return False
+        was_wanted, self._is_key_wanted = self._is_key_wanted, False
+        if self._next is not None:
+            return was_wanted
         if self._pli_s is not None and now_s - self._pli_s < self._pli_wait_s:
             return False
         if self._pli_s is not None:

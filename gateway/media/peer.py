@@ -36,6 +36,7 @@ from gateway.media.audio_uplink import AudioUplink
 from gateway.media.channel import take_channel
 from gateway.media.codecs import prefer
 from gateway.media.datagrams import Address
+from gateway.media.key_frames import KeyFrames
 from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
 from gateway.media.pictures import Frame, Pictures
 from gateway.media.plane import Plane
@@ -321,7 +322,8 @@ class Peer:
             audio = AudioUplink(sink.peer_audio, sink.peer_audio_paused, sink.peer_level)
         if directions.get("video") == "recvonly":
             told = sink.peer_frame, sink.peer_video_wish, sink.peer_picture_refused
-            self._video = VideoUplink(Pictures(self._settings, self._worker.jpeg, *told, self._frame_ids))
+            pictures = Pictures(self._settings, self._worker.jpeg, *told, self._frame_ids)
+            self._video = VideoUplink(pictures, KeyFrames() if self._settings.video_key_frames else None)
         if directions.get("audio") in ("sendrecv", "sendonly"):
             self._ear = VoiceStream(self._send_voice)
         on_voice_loss = self._ear.reported_loss if self._ear is not None else None

@@ -5,7 +5,7 @@ Owns the way of a coded frame to a picture. It must not know the model's leg or 
 not handed on; one that is too large, or that nobody wants to see, is not decoded, unless later ones build on it.**
 
 A camera of 30 fps gives ten times what is sampled. Its frames wait until one of them can be wanted, and are then
-decoded at one go; a key frame meanwhile spares those before it.
+decoded at one go; a key frame meanwhile spares those before it, and where the operator chose so it is asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import av
 
 from gateway.media.dimensions import MACROBLOCK_PX, h264_size, vp8_size
 from gateway.media.frames import Codec, CodedFrame, Frames
+from gateway.media.key_frames import KeyFrames
 from gateway.media.pictures import Decoded, Pictures, TooLarge, luma, open_decoder
 from gateway.media.rtp import Packet
 from gateway.media.sampler import sketch
@@ -28,10 +29,11 @@ WAITING_MAX = 30  # so many are decoded also where nobody will look, so that a w
 
 
 class VideoUplink:
-    """One camera."""
+    """One camera, with `key_frames` on demand or without."""
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, pictures: Pictures, key_frames: KeyFrames | None = None) -> None:
         self.frames = Frames()
+        self._key_frames = key_frames
         self._pictures = pictures
         self._coded: deque[CodedFrame] = deque()
         self._arrived = asyncio.Event()
@@ -70,13 +72,23 @@ class VideoUplink:
             if frame.is_key:  # nothing from here on builds on what is before it
                 counts.superseded += len(self._coded)
                 self._coded.clear()
+                if self._key_frames is not None:
+                    self._key_frames.came()
             self._coded.append(frame)
         if len(self._coded) > CODED_MAX:
             counts.overflowed += len(self._coded)
             self._coded.clear()
             self.frames.broken()
-        if self._pictures.arrives(whole[-1].arrived_s) or len(self._coded) >= WAITING_MAX:
+        now_s = whole[-1].arrived_s
+        if (self._pictures.arrives(now_s) and self._is_worth_decoding(now_s)) or len(self._coded) >= WAITING_MAX:
             self._arrived.set()
+
+    def _is_worth_decoding(self, now_s: float) -> bool:
+        """A picture is wanted: whether what waits is to be decoded for it, or a key frame waited for."""
+        what = "decode" if self._key_frames is None else self._key_frames.look(len(self._coded), now_s)
+        if what == "ask":
+            self.frames.ask_key()
+        return what == "decode"
 
     async def run(self) -> None:
         """Decode all, encode what is wanted; runs until it is cancelled."""

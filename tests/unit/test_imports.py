@@ -69,6 +69,7 @@ PURE = (
     "gateway.media.dimensions",
     "gateway.media.frames",
     "gateway.media.gaps",
+    "gateway.media.key_frames",
     "gateway.media.playout",
     "gateway.media.stream_ear",
     "gateway.media.stream_wire",

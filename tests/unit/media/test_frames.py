@@ -46,6 +46,16 @@ def test_a_frame_is_whole_with_its_marker() -> None:
     assert (after.data, after.is_key) == (b"\x01delta", False)
 
 
+def test_a_key_frame_can_be_asked_for_though_nothing_is_broken() -> None:
+    """Once for each wish, and what comes goes on being handed out."""
+    frames = Frames()
+    push(frames, packet(1, KEY))
+    frames.ask_key()
+    assert frames.wants_pli(0.1)
+    assert not frames.wants_pli(0.2)
+    assert push(frames, packet(2, DELTA, 1))
+
+
 def test_a_sender_without_markers_is_understood() -> None:
     """The next timestamp ends a frame."""
     frames = Frames()

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.media.frames import CodedFrame
 from gateway.media.jpeg import JpegWorker
+from gateway.media.key_frames import PATIENCE_S, KeyFrames
 from gateway.media.pictures import Decoded, Frame, Pictures, TooLarge
 from gateway.media.rtp import Packet
 from gateway.media.video_uplink import WAITING_MAX, VideoDecoder, VideoUplink
@@ -77,7 +78,7 @@ def key_and_more(count: int) -> list[bytes]:
 class Camera:
     """An uplink, and what comes of it."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, key_frames: KeyFrames | None = None, **settings: Any) -> None:
         self.frames: list[Frame] = []
         self.wishes: list[float] = []
         self.refused: list[tuple[int, int]] = []
@@ -90,7 +91,8 @@ class Camera:
                 self.wishes.append,
                 lambda width, height: self.refused.append((width, height)),
                 itertools.count(1),
-            )
+            ),
+            key_frames,
         )
         self.running = asyncio.create_task(self.uplink.run())
         self._sequence = 0
@@ -116,6 +118,12 @@ class Camera:
         self.uplink._decoder.decode = counted  # type: ignore[method-assign]
         return counts
 
+    async def close(self) -> None:
+        """Look at nothing more."""
+        self.running.cancel()
+        await asyncio.gather(self.running, return_exceptions=True)
+        self.jpeg.close()
+
     async def until(self, met: Any) -> None:
         """The picture thread has got so far."""
         async with asyncio.timeout(20):
@@ -128,9 +136,15 @@ async def camera() -> AsyncIterator[Camera]:
     """A camera whose pictures may have 640 pixels."""
     one = Camera(camera_max_px=640)
     yield one
-    one.running.cancel()
-    await asyncio.gather(one.running, return_exceptions=True)
-    one.jpeg.close()
+    await one.close()
+
+
+@pytest.fixture
+async def demanding() -> AsyncIterator[Camera]:
+    """One that is asked for key frames."""
+    one = Camera(KeyFrames())
+    yield one
+    await one.close()
 
 
 async def test_a_giant_is_refused_and_the_next_picture_is_seen(camera: Camera) -> None:
@@ -199,6 +213,37 @@ async def test_what_nobody_looks_at_is_decoded_before_it_becomes_much(camera: Ca
         await camera.until(lambda: len(camera.uplink._coded) < WAITING_MAX)
     figures = camera.uplink.figures()
     assert (figures["whole"], figures["overflowed"], figures["undecodable"]) == (100, 0, 0)
+
+
+async def test_a_key_frame_on_demand_spares_the_frames_before_it(demanding: Camera) -> None:
+    """It is asked for when a picture is wanted; what came since the last one is not decoded."""
+    camera, coded = demanding, key_and_more(11)
+    decoded = camera.watch_decoder()
+    for index, data in enumerate(coded):
+        assert not camera.uplink.frames.wants_pli(index / 30)
+        camera.sends(data, index / 30)
+        if index == 0:
+            await camera.until(lambda: camera.frames)
+    assert camera.uplink.frames.wants_pli(11 / 30)
+    assert not camera.uplink.frames.wants_pli(11 / 30), "one request is enough"
+    camera.sends(PICTURE, 12 / 30)
+    await camera.until(lambda: len(decoded) == 2)
+    assert decoded == [1, 1]
+    assert camera.uplink.figures()["superseded"] == 10
+
+
+async def test_a_camera_that_gives_no_key_frame_is_seen_all_the_same(demanding: Camera) -> None:
+    """What waited for one is decoded."""
+    camera, coded = demanding, key_and_more(30)
+    decoded = camera.watch_decoder()
+    sent = round((10 / 30 + PATIENCE_S) * 30) + 2  # the first that comes after it
+    for index, data in enumerate(coded[:sent]):
+        camera.sends(data, index / 30)
+        if index == 0:
+            await camera.until(lambda: camera.frames)
+    await camera.until(lambda: len(decoded) == 2)
+    assert sum(decoded) == sent
+    assert camera.uplink.figures()["undecodable"] == 0
 
 
 async def test_fewer_pictures_are_taken_when_less_is_allowed(camera: Camera) -> None:
