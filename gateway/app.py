@@ -38,7 +38,6 @@ from gateway.settings import Settings
 from gateway.settings_check import check_start
 from gateway.simulator import Simulator
 from gateway.store.memory import MemoryStore
-from gateway.store.sqlite import SqliteStore
 from gateway.store.store import Store, StoreUnavailable
 from gateway.telemetry import metrics, tracing
 from gateway.telemetry.load import LoadSampler
@@ -179,6 +178,8 @@ def open_store(settings: Settings) -> Store:
     if where == "memory":
         return MemoryStore(asyncio.get_running_loop().time)
     if where.startswith("sqlite:"):
+        from gateway.store.sqlite import SqliteStore
+
         return SqliteStore(Path(where.removeprefix("sqlite:")))
     try:
         from gateway.store.redis import RedisStore

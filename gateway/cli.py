@@ -3,6 +3,8 @@
 Owns arguments, exit codes and signals. It must not know how anything works.
 **Invariant: a mistake of the operator ends with one sentence and exit code 2, a signal with exit code 0; neither with a
 traceback.**
+
+A command imports what only it needs when it is run: the gateway is ready sooner, and smaller, without the others.
 """
 
 from __future__ import annotations
@@ -22,18 +24,15 @@ from typing import Any
 
 from gateway import __version__
 from gateway.app import serve
-from gateway.doctor import examine, settings_lines
-from gateway.doctor_network import examine_relays
 from gateway.errors import ClientError, ConfigError
 from gateway.findings import Finding
 from gateway.guard.grant import parse_request
 from gateway.guard.tokens import tokens_of
 from gateway.lan import invitation, on_lan
-from gateway.qa.run import TIMEOUTS_S, QaOptions, run_qa
+from gateway.qa import TIMEOUTS_S
 from gateway.settings import Settings
 from gateway.settings_check import check_keys, check_start
 from gateway.settings_sources import load_settings, unknown_variables
-from gateway.simulator import SimulatorOptions, run_simulator
 from gateway.telemetry.logs import configure_logging
 from gateway.workers import Place, Workers, worker_command
 
@@ -167,12 +166,16 @@ def _token(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    from gateway.simulator import SimulatorOptions, run_simulator
+
     configure_logging("INFO")
     simulated = SimulatorOptions(options.host, options.port, options.flavour, options.script, options.record)
     return _until_signalled(lambda stop, _: run_simulator(simulated, stop))
 
 
 def _qa(options: argparse.Namespace) -> int:
+    from gateway.qa.run import QaOptions, run_qa
+
     configure_logging("WARNING")
     names = {field.name for field in fields(QaOptions)}
     asked = QaOptions(**{name: value for name, value in vars(options).items() if name in names})
@@ -180,6 +183,9 @@ def _qa(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from gateway.doctor import examine, settings_lines
+    from gateway.doctor_network import examine_relays
+
     settings = _load(options)
     if options.settings:
         print("\n".join(settings_lines(settings)))

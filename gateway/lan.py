@@ -15,7 +15,6 @@ import socket
 import time
 from pathlib import Path
 
-import segno
 from pydantic import SecretStr
 
 from gateway.certificate import fingerprint, own_certificate
@@ -51,6 +50,8 @@ def on_lan(settings: Settings) -> Settings:
 
 def invitation(settings: Settings, url: str) -> str:
     """What a person reads and a phone scans; `url` is where the gateway listens."""
+    import segno  # nothing else needs it
+
     tokens = tokens_of(settings)
     assert tokens is not None
     token = tokens.mint(TokenRequest(subject="lan", expires_in_s=INVITED_S, reusable=True), time.time()).token

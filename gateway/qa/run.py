@@ -18,14 +18,13 @@ from urllib.parse import urlencode, urljoin
 
 from gateway.app import serve
 from gateway.errors import ConfigError
+from gateway.qa import TIMEOUTS_S
 from gateway.qa.chromium import FAKE_DEVICES, chromium, find_chromium
 from gateway.qa.devtools import Tab, open_tab
 from gateway.settings import Settings
 from gateway.testing.networks import BOUNDS
 
 LOOK_S = 0.5
-# How long a run may take, by its length: a run that hangs is a failure too, and continuous integration waits for it.
-TIMEOUTS_S = {"short": 600.0, "usual": 1200.0, "long": 3600.0}
 FAILED = 1
 OWN = {"host": "127.0.0.1", "port": 0, "auth": "open", "test_modes": True}
 # A browser that starts takes the processor from the gateway beside it for a moment, which is no load of calls.
