@@ -12,12 +12,10 @@ import argparse
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 from yarl import URL
 
+from bench.provenance import provenance
 from gateway.app import open_gateway
 from gateway.settings import Settings
 from tests.integration.caller import Caller
@@ -38,7 +37,7 @@ LOOKS = 6  # rows of the table
 HEAD = """# Hundreds of calls, one after the other
 
 By `make bench-calls`: each call with microphone and camera (an aiortc peer on loopback), until media flows, then ended.
-{date}, commit {commit}, 2 shared cores.
+{of.date}, commit {of.commit}, 2 shared cores.
 
 | calls | memory, MB | threads | sockets | tasks |
 | --- | --- | --- | --- | --- |
@@ -173,6 +172,7 @@ def main() -> int:
     if options.serve:
         asyncio.run(serve(options.serve))
         return 0
+    of = provenance()
     costs, held = asyncio.run(measure(options.calls))
     cpu_ms, wall_ms = ([cost[name] for cost in costs] for name in ("cpu_ms", "wall_ms"))
     tail = TAIL.format(
@@ -186,8 +186,7 @@ def main() -> int:
     )
     print(tail)
     if options.report:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-        head = HEAD.format(date=datetime.now(UTC).date().isoformat(), commit=commit.stdout.strip())
+        head = HEAD.format(of=of)
         rows = [
             f"| {look['calls']:.0f} | {look['memory_mb']:.0f} | {look['threads']:.0f} | {look['sockets']:.0f} "
             f"| {look['tasks']:.0f} |\n"

@@ -19,12 +19,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 import numpy as np
 
+from bench.provenance import provenance
 from tests.programs import Program, free_port, require
 from tests.roaming import Front, RoamingPhone
 
@@ -35,7 +35,7 @@ QUIET_S = 3.0  # after the fault is over, for what may still go wrong
 HEAD = """# Chaos
 
 By `make bench-chaos`: {nodes} nodes and a real redis-server, lease {lease:.0f} s, {phones} calls in which the model is
-speaking when it happens. {date}, commit {commit}, 2 shared cores.
+speaking when it happens. {of.date}, commit {of.commit}, 2 shared cores.
 
 - *kept*: conversations that went on with what was said before.
 - *lost*: words said before the fault that the transcript does not have.
@@ -338,17 +338,14 @@ def main() -> int:
     parser.add_argument("--rows", default=",".join(ROWS), help="which of " + ", ".join(ROWS))
     parser.add_argument("--report", type=Path)
     options = parser.parse_args()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    date = datetime.now(UTC).date().isoformat()
+    of = provenance()
     lines = []
     for name in options.rows.split(","):
         title, faults = ROWS[name]
         lines.append(asyncio.run(row(faults)).line(title))
         print(lines[-1], flush=True)
     if options.report is not None:
-        head = HEAD.format(nodes=NODES, lease=LEASE_S, phones=PHONES, date=date, commit=commit)
+        head = HEAD.format(nodes=NODES, lease=LEASE_S, phones=PHONES, of=of)
         options.report.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
     return 0
 

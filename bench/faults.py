@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.provenance import provenance
 from gateway.live import events as live
 from gateway.simulator import Fault
 from tests.clock import run_virtual
@@ -26,7 +25,7 @@ HEAD = """# Faults
 
 What each fault of the Gemini leg costs, by `make bench-faults`: one conversation a row on a virtual clock, over
 in-memory sockets, against the simulator; what a network and the service's own start would add is not in it.
-{date}, commit {commit}.
+{of.date}, commit {of.commit}.
 
 Microphone that is dropped was older than 3 s when a link could take it: an answer to it would come too late.
 
@@ -114,14 +113,13 @@ async def row(faults: tuple[Fault, ...]) -> dict[str, object]:
 
 def main() -> int:
     """Run every row, write the table; 1 when a conversation was not kept or a word was lost."""
-    lines, failed = [], 0
+    lines, failed, of = [], 0, provenance()
     for name, faults in ROWS:
         found = run_virtual(row(faults))
         failed += found["kept"] != "yes" or found["lost"] != "none"
         lines.append(f"| {name} | " + " | ".join(str(value) for value in found.values()) + " |")
         print(lines[-1])
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    head = HEAD.format(date=datetime.now(UTC).date().isoformat(), commit=commit.stdout.strip())
+    head = HEAD.format(of=of)
     REPORT.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
     return 1 if failed else 0
 

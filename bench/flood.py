@@ -15,16 +15,13 @@ import contextlib
 import gc
 import itertools
 import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,6 +33,7 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from bench.calls import residue
+from bench.provenance import Provenance, provenance
 from gateway.app import open_gateway
 from gateway.settings import Settings
 from gateway.simulator import Simulator
@@ -57,9 +55,9 @@ HEAD = """# A flood
 
 By `make bench-flood`: a gateway with {places} places and {calls} running calls (aiortc peers with microphones, to the
 simulator); then, for {flood_s:.0f} s, {callers} would-be callers, each with a token and an address of its own, that
-post an offer a second and bring no media, and a stranger that asks ten times as often as an address may. {date}, commit
-{commit}. Gateway, simulator, peers and flood share {cores} cores, whose load average of a minute was
-{load_average:.1f} before anything began.
+post an offer a second and bring no media, and a stranger that asks ten times as often as an address may. {of.date},
+commit {of.commit}. Gateway, simulator, peers and flood share {of.cores} cores, whose load average of a minute was
+{of.load} before anything began.
 
 | sound on its way to the model, ms between two pieces of 40 ms | p50 | p95 | p99 | most |
 | --- | --- | --- | --- | --- |
@@ -288,18 +286,14 @@ def _gaps_ms(arrived: list[list[float]], begun_s: float, ended_s: float) -> list
     return found
 
 
-def report(result: Result, load_average: float) -> str:
+def report(result: Result, of: Provenance) -> str:
     """As a page."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     text = HEAD.format(
         places=PLACES,
         calls=CALLS,
         flood_s=FLOOD_S,
         callers=TIMES * PLACES,
-        date=datetime.now(UTC).date().isoformat(),
-        commit=commit.stdout.strip(),
-        cores=os.cpu_count(),
-        load_average=load_average,
+        of=of,
     )
     text += "".join(f"| {when} | {_spread(gaps)} |\n" for when, gaps in result.gaps_ms.items())
     text += f"\n| {result.flood.count:,} requests were answered, ms | times | p50 | p95 | p99 | most |\n"
@@ -340,9 +334,9 @@ def main() -> int:
     elif options.hold:
         asyncio.run(hold_calls(options.hold))
     else:
-        load_average = os.getloadavg()[0]
+        of = provenance()
         result = asyncio.run(measure())
-        text = report(result, load_average)
+        text = report(result, of)
         print(text)
         if options.report:
             options.report.write_text(text, encoding="utf-8")

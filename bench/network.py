@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import subprocess
 import sys
@@ -19,7 +18,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from scipy.io import wavfile
 
 from bench import network_table
 from bench.network_result import RATE_HZ, Result, Said, measure, read_metrics, sentence
+from bench.provenance import Provenance, provenance
 from gateway.impair import Conditions
 from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM, MICROPHONE_HZ
@@ -304,15 +303,9 @@ def has_libwebrtc(python: Path) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def facts(results: list[Result], began: datetime) -> dict[str, Any]:
+def facts(results: list[Result], of: Provenance) -> dict[str, Any]:
     """What docs/network.json has."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "date": began.date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "machine": f"{os.cpu_count()} cores, load average {os.getloadavg()[2]:.1f}",
-        "rows": [asdict(result) for result in results],
-    }
+    return {**asdict(of), "rows": [asdict(result) for result in results]}
 
 
 def main() -> int:
@@ -325,18 +318,18 @@ def main() -> int:
     parser.add_argument("--report", type=Path, metavar="JSON", help="where to write, and the table beside it")
     options = parser.parse_args()
     chosen = [row for row in ROWS if not options.rows or row.short in options.rows.split(",")]
-    began = datetime.now(UTC)
+    of = provenance()
 
     def note(results: list[Result]) -> None:
         if options.report:  # a run that is stopped leaves what it measured
-            network_table.write(options.report, facts(results, began))
+            network_table.write(options.report, facts(results, of))
 
     libwebrtc = options.libwebrtc if options.libwebrtc and has_libwebrtc(options.libwebrtc) else None
     plan = Plan(chosen, tuple(options.who.split(",")), options.times, libwebrtc)
     if plan.libwebrtc is None and "libwebrtc" in plan.whos:
         print("libwebrtc is left out: there is no environment with bench/libwebrtc.txt (--libwebrtc)", file=sys.stderr)
     results = asyncio.run(plan.run(note))
-    report = facts(results, began)
+    report = facts(results, of)
     print(network_table.targets(report))
     return int(not network_table.is_met(report) or any(one.failed for one in results if one.who == "gateway"))
 

@@ -27,9 +27,10 @@ END = "<!-- /network -->"
 HEAD = """# The network table
 
 By `make bench-network`: Chromium through the impairing relay (`gateway.impair`), against the simulator. {date}, commit
-{commit}, {machine}. Unless a row says otherwise the way is 30 ms ± 15 ms in each direction (60 ms
-round trip), and both directions lose, reorder and delay. *aiortc* is a plain bridge (`bench/bridge.py`) under the same
-conditions, *libwebrtc* the same bridge with the library of Chromium itself (`wrtc` of PyPI).
+{commit}, {machine}, {cores} shared cores with a load of {load} before anything began. Unless a row says otherwise the
+way is 30 ms ± 15 ms in each direction (60 ms round trip), and both directions lose, reorder and delay. *aiortc* is a
+plain bridge (`bench/bridge.py`) under the same conditions, *libwebrtc* the same bridge with the library of Chromium
+itself (`wrtc` of PyPI).
 
 - *join*: seconds from the tap on Start, with the opening of the devices, until media flows; the median where the row
   was joined more than once.
@@ -167,7 +168,7 @@ def targets(report: Facts) -> str:
 
 def render(report: Facts) -> str:
     """docs/network.md."""
-    head = HEAD.format(shares=", ".join(SHARES), **{name: report[name] for name in ("date", "commit", "machine")})
+    head = HEAD.format(shares=", ".join(SHARES), **report)
     rows = "".join(f"{line(facts)}\n" for facts in report["rows"])
     return f"{head}{rows}\n## Targets\n\n{targets(report)}\n"
 

@@ -17,16 +17,15 @@ import gc
 import io
 import json
 import random
-import subprocess
 import sys
 import time
 import tracemalloc
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
 
+from bench.provenance import provenance
 from gateway.errors import UpstreamError
 from gateway.live import events as live
 from gateway.live.policy import Policy
@@ -188,12 +187,11 @@ def main() -> int:
 
 def report(result: dict[str, object]) -> str:
     """The result for docs/."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     rows = "\n".join(f"| {name} | {json.dumps(value)} |" for name, value in result.items())
-    date = datetime.now(UTC).date().isoformat()
+    of = provenance()
     return (
         "# Soak\n\n`make soak`: conversations with random faults on a virtual clock, over in-memory sockets, against "
-        f"the simulator. {date}, commit {commit.stdout.strip()}.\n\n| what | value |\n| --- | --- |\n{rows}\n"
+        f"the simulator. {of.date}, commit {of.commit}.\n\n| what | value |\n| --- | --- |\n{rows}\n"
     )
 
 

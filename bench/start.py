@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import platform
-import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from bench.provenance import provenance
 from tests.browser.callpage import PATIENCE_MS, chromium, phone
 from tests.programs import gateway_and_simulator
 
@@ -37,8 +34,8 @@ HEAD = """# From the tap to a connected call
 
 By `make bench-start`: milliseconds from the tap on Start call in Chromium, over loopback, with the simulator for the
 model. {runs} calls, each on a page that was opened afresh, one after the other; the devices are allowed already.
-{date}, commit {commit}, {machine}, {browser}; browser, gateway and simulator share {cores} cores, which other work kept
-busy with a load of {load:.1f} when the first call began.
+{of.date}, commit {of.commit}, {of.machine}, {browser}; browser, gateway and simulator share
+{of.cores} cores, which other work kept busy with a load of {of.load} when the first call began.
 
 | until | p50 | p95 | longest |
 | --- | --- | --- | --- |
@@ -71,19 +68,9 @@ def main() -> int:
     """Measure and write the table; 1 when the target is missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=60)
-    runs, load = parser.parse_args().runs, os.getloadavg()[0]
+    runs, of = parser.parse_args().runs, provenance()
     browser, found = asyncio.run(measure(runs))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    date, machine = datetime.now(UTC).date().isoformat(), f"{platform.machine()}, CPython {platform.python_version()}"
-    text = HEAD.format(
-        runs=runs,
-        date=date,
-        commit=commit.stdout.strip(),
-        machine=machine,
-        browser=browser,
-        cores=os.cpu_count(),
-        load=load,
-    )
+    text = HEAD.format(runs=runs, of=of, browser=browser)
     for name, words in PHASES.items():
         p50, p95 = np.percentile(found[name], [50, 95])
         text += f"| {words} | {p50:.0f} | {p95:.0f} | {max(found[name]):.0f} |\n"

@@ -11,12 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ import aiohttp
 import numpy as np
 from playwright.async_api import Page
 
+from bench.provenance import provenance
 from tests.browser.callpage import PATIENCE_MS, chromium, phone
 from tests.narrow import NarrowWay
 from tests.programs import gateway_and_simulator
@@ -215,13 +213,9 @@ def main() -> int:
         arguments.render.with_suffix(".md").write_text(render(read(arguments.render)), encoding="utf-8")
         return 0
     path = arguments.report
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    of = provenance()
     report = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, CPython {platform.python_version()}",
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
+        **asdict(of),
         "sound_kbps": 1288 * 8 * 25 / 1000,
         **asyncio.run(measure()),
     }

@@ -11,16 +11,14 @@ import argparse
 import asyncio
 import contextlib
 import json
-import platform
-import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from websockets.asyncio.server import ServerConnection, serve
 
+from bench.provenance import provenance
 from gateway.live import events as live
 from gateway.live.conversation import Conversation
 from gateway.live.messages import SetupOptions
@@ -38,7 +36,7 @@ HEAD = """# The cost of a function call
 
 By `make bench-tools`: from the service's `toolCall` to its receipt of the `toolResponse`, over loopback, with an empty
 function, while sound is being sent. {calls} calls a row, one after the other.
-{date}, commit {commit}, {machine}.
+{of.date}, commit {of.commit}, {of.machine}.
 
 | function | p50, ms | p95, ms | p99, ms |
 | --- | --- | --- | --- |
@@ -111,7 +109,7 @@ def main() -> int:
     """Measure both kinds of functions, write the table; 1 when the target is missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, default=2000)
-    count = parser.parse_args().calls
+    count, of = parser.parse_args().calls, provenance()
     lines, missed = [], False
     for name in ("nothing_async", "nothing_sync"):
         p50, p95, p99 = np.percentile(asyncio.run(measure(name, count)), [50, 95, 99])
@@ -119,9 +117,7 @@ def main() -> int:
         kind = "async" if name == "nothing_async" else "sync, in a thread"
         lines.append(f"| {kind} | {p50:.2f} | {p95:.2f} | {p99:.2f} |")
         print(lines[-1])
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    date, machine = datetime.now(UTC).date().isoformat(), f"{platform.machine()}, CPython {platform.python_version()}"
-    head = HEAD.format(calls=count, date=date, commit=commit.stdout.strip(), machine=machine)
+    head = HEAD.format(calls=count, of=of)
     REPORT.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
     return 1 if missed else 0
 

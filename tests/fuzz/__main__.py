@@ -13,14 +13,14 @@ import itertools
 import json
 import logging
 import os
-import platform
 import re
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from bench.provenance import provenance
 
 BUILD = Path("build/fuzz")
 INSTRUMENTED = ["gateway", "aiortc.sdp", "aiortc.rtp", "aioice.stun", "aioice.candidate"]
@@ -33,7 +33,7 @@ REPLAY_MAX_S = 15.0
 HEAD = """# Fuzzing
 
 By `make fuzz`: every place where bytes of others are first read, under atheris {atheris} (libFuzzer, guided by
-coverage), from the seeds in `tests/corpus`. {date}, commit {commit}, Python {python}, {cores} shared cores.
+coverage), from the seeds in `tests/corpus`. {of.date}, commit {of.commit}, {of.machine}, {of.cores} shared cores.
 
 A target may raise nothing but the error that its module promises, must keep what it promises to bound, and may take
 {target:.0f} ms of processor time for an input. The time, and the growth of memory over up to {replayed:,} further
@@ -175,13 +175,9 @@ def main() -> int:
 def _head() -> str:
     from importlib.metadata import version
 
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return HEAD.format(
         atheris=version("atheris"),
-        date=datetime.now(UTC).date().isoformat(),
-        commit=commit.stdout.strip(),
-        python=platform.python_version(),
-        cores=os.cpu_count(),
+        of=provenance(),
         target=TARGET_MS,
         replayed=REPLAYED,
     )
