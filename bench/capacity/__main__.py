@@ -12,13 +12,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +25,10 @@ from bench.capacity.measure import Run, Server, gateway, ramp
 from bench.capacity.scale import admission, starts, workers
 from bench.capacity.scenario import SCENARIOS
 from bench.peers.servers import PEERS
+from bench.provenance import provenance
 
 STEPS = {"audio": (10, 40, 70), "page": (10, 25, 40), "480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
+STEPS |= {"480p-keys": (4, 10, 20), "720p-keys": (2, 8, 14)}
 PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some
 PARTS = ("load", "floor", "peers", "start", "delay", "workers", "admission")
 WINDOW_S = 20.0
@@ -52,7 +50,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         runs: list[Run] = []
         counts = tuple(map(int, options.calls.split(","))) if options.calls else STEPS[name]
         if "load" in asked:
-            runs.append(await ramp(gateway(), name, counts, options.seconds, say))
+            runs.append(await ramp(gateway(**SCENARIOS[name].settings), name, counts, options.seconds, say))
         if "peers" in asked:
             steps = PEER_STEPS.get(name, (1,))
             runs += [await ramp(peer, name, steps, options.seconds, say) for peer in _peers(options.peers)]
@@ -99,15 +97,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=WINDOW_S, help="that each step is looked at")
     parser.add_argument("--report", type=Path, help="where to, such as docs/capacity.json")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
+    of = provenance()
     found = asyncio.run(measure(options))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     facts = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, CPython {platform.python_version()} ({platform.python_compiler()})",
-        "cores": os.cpu_count(),
-        "load_average": round(load, 1),
+        **asdict(of),
         "seconds": options.seconds,
         **found,
     }

@@ -22,7 +22,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtp import RtcpPsfbPacket
 
 from bench.capacity.process import now_s
-from bench.capacity.recording import PACKET_MS, RTP_HZ, VIDEO_HZ, SoundPacket
+from bench.capacity.recording import PACKET_MS, RTP_HZ, VIDEO_HZ, PictureFormat, SoundPacket
 from gateway.media import rtcp, rtp
 from gateway.media.aiortc_internals import IceLeg, ssrc_of, take_over_media
 from gateway.media.answer import formats_of
@@ -45,18 +45,22 @@ class Call:
     """One caller: `open`, then `tick` every 20 ms."""
 
     def __init__(
-        self, sound: Sequence[SoundPacket], picture: Sequence[Sequence[bytes]], codec: str, fps: int, phase_s: float
+        self,
+        sound: Sequence[SoundPacket],
+        camera: PictureFormat | None,
+        picture: Sequence[Sequence[bytes]],
+        phase_s: float,
     ) -> None:
         self.received = 0  # packets of the voice
         self.key_frames = 0  # that were asked for
         self.begins: list[float] = []  # when the voice began after a silence
         self.marks: list[float] = []  # when a packet with a mark was sent
         self.heard: list[float] = []  # when each packet with sound in it came
-        self._sound, self._picture, self._codec, self._fps = sound, picture, codec, fps
+        self._sound, self._camera, self._picture = sound, camera, picture
         self._udp = UdpPort()
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._leg: IceLeg | None = None
-        self._tick = self._frame = 0
+        self._tick = self._sent_frames = self._frame = 0
         self._phase = round(phase_s * 1000) // PACKET_MS
         self._audio_sequence, self._video_sequence = random.randrange(1 << 15), random.randrange(1 << 15)
         self._audio_time, self._video_time = secrets.randbits(31), secrets.randbits(31)
@@ -77,8 +81,9 @@ class Call:
         await self._udp.open(0)
         pc = self._pc
         prefer(pc.addTransceiver("audio", direction="sendrecv"), "audio", ("audio/opus",))
-        if self._picture:
-            prefer(pc.addTransceiver("video", direction="sendonly"), "video", (f"video/{self._codec}", "video/rtx"))
+        if self._camera is not None:
+            mime_types = f"video/{self._camera.codec.upper()}", "video/rtx"
+            prefer(pc.addTransceiver("video", direction="sendonly"), "video", mime_types)
         self._leg = IceLeg(pc, self._udp.join, self._valid, self._datagram, lambda _: False)
         take_over_media(pc)
         await pc.setLocalDescription(await pc.createOffer())
@@ -95,7 +100,8 @@ class Call:
     def _agree(self, answer: str) -> None:
         formats = formats_of(answer)
         self._opus, self._red, self._level_extension = formats.opus, formats.red, formats.level_extension
-        self._video = next((number for number, name in formats.video.items() if name == self._codec.lower()), None)
+        codec = self._camera.codec if self._camera is not None else None
+        self._video = next((number for number, name in formats.video.items() if name == codec), None)
         self._ssrcs = [ssrc_of(self._pc, index) for index in range(len(self._pc.getTransceivers()))]
 
     async def _exchange(self, client: aiohttp.ClientSession, url: str, door: Door, token: str, offer: str) -> str:
@@ -143,7 +149,7 @@ class Call:
             return
         protect = sessions[1].protect
         leg.send(protect(self._audio_packet()))
-        if self._picture and self._tick * self._fps // 50 > self._frame:
+        if self._camera is not None and self._tick * self._camera.fps // 50 > self._sent_frames:
             for packet in self._frame_packets():
                 leg.send(protect(packet))
         self._tick += 1
@@ -177,6 +183,7 @@ class Call:
         payloads = self._picture[self._frame % len(self._picture)]
         timestamp = self._video_time + self._tick * VIDEO_HZ // 50
         self._frame += 1
+        self._sent_frames += 1
         packets = []
         for payload in payloads:
             marker = payload is payloads[-1]
@@ -191,7 +198,7 @@ class Call:
     def _report(self) -> None:
         assert self._leg is not None
         assert self._leg.srtp is not None
-        self._report_s = now_s() + REPORT_S["video" if self._picture else "audio"] * (0.5 + random.random())
+        self._report_s = now_s() + REPORT_S["video" if self._camera else "audio"] * (0.5 + random.random())
         times = self._audio_time + self._tick * TICK_RTP, self._video_time + self._tick * VIDEO_HZ // 50
         for index, ssrc in enumerate(self._ssrcs):
             counts = self._packets[index], self._octets[index]
@@ -222,12 +229,12 @@ class Call:
 
     def _feedback(self, data: bytes) -> None:
         assert self._leg is not None
-        if self._leg.srtp is None or not self._picture:
+        if self._leg.srtp is None or self._camera is None:
             return
         for packet in rtcp.parse(self._leg.srtp[0].unprotect_rtcp(data)):
             if isinstance(packet, RtcpPsfbPacket) and packet.fmt == rtcp.PLI:
                 self.key_frames += 1
-                self._frame += -self._frame % len(self._picture)  # where a key frame is
+                self._frame += -self._frame % (self._camera.key_every_s * self._camera.fps)  # where one is
 
 
 class NotTaken(Exception):

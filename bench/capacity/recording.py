@@ -55,6 +55,7 @@ class PictureFormat:
     height: int
     fps: int
     bitrate_bps: int
+    key_every_s: int = LOOP_S
 
 
 def phase_s(number: int) -> float:
@@ -133,7 +134,8 @@ class Scene:
         planes = np.concatenate([luma, chroma]).astype(np.uint8)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = index, Fraction(1, wanted.fps)
-        frame.pict_type = av.video.frame.PictureType.I if index == 0 else av.video.frame.PictureType.NONE
+        is_key = index % (wanted.key_every_s * wanted.fps) == 0
+        frame.pict_type = av.video.frame.PictureType.I if is_key else av.video.frame.PictureType.NONE
         return frame
 
 

@@ -67,10 +67,8 @@ class Replayer:
 
     async def grow(self, client: aiohttp.ClientSession, count: int) -> None:
         """So many calls, one after the other; stops at the first that is not taken."""
-        wanted = self._scenario.picture
         while (number := len(self._calls)) < count:
-            codec, fps = (wanted.codec.upper(), wanted.fps) if wanted else ("", 0)
-            call = Call(self._sound, self._picture, codec, fps, phase_s(number))
+            call = Call(self._sound, self._scenario.picture, self._picture, phase_s(number))
             token = signed(sub=f"caller-{number}", exp=int(time.time()) + 3600)
             try:
                 await call.open(client, self._url, self._door, token)

@@ -22,7 +22,7 @@ STARTS = 5
 IDLE_S = 2.0
 WORKERS_CALLS = 12  # of each worker
 WORKERS_SCENARIO, ADMISSION_SCENARIO = "page", "audio"
-ADMISSION_CALLS, ADMISSION_STEP, STEP_S = 200, 10, 4.0
+ADMISSION_CALLS, ADMISSION_STEP, STEP_S = 200, 5, 4.0  # a load is the mean of two seconds
 
 Tell = Callable[[str], None]
 

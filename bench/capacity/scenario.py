@@ -7,7 +7,7 @@ Owns the scenarios with their targets, and the arithmetic from counts to figures
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,11 +27,20 @@ class Scenario:
     picture: PictureFormat | None
     target_percent: float  # of one processor, a call
     target_memory_mb: float  # a further call
+    settings: dict[str, str] = field(default_factory=dict)  # of the gateway, beside its usual ones
 
 
 SMALL = PictureFormat("vp8", 512, 384, 3, 250_000)
 MEDIUM = PictureFormat("vp8", 640, 480, 30, 1_000_000)
 LARGE = PictureFormat("vp8", 1280, 720, 30, 2_000_000)
+KEY_FRAMES = {"GATEWAY_VIDEO_KEY_FRAMES": "1"}
+
+
+def _on_demand(camera: PictureFormat) -> PictureFormat:
+    """One that has a different key frame for each of five requests in a row."""
+    return replace(camera, key_every_s=2)
+
+
 SCENARIOS = {
     one.name: one
     for one in (
@@ -40,6 +49,8 @@ SCENARIOS = {
         Scenario("480p", "another sender: 640×480, 30 fps, VP8", MEDIUM, 4.5, 8.0),
         Scenario("720p", "another sender: 1280×720, 30 fps, VP8", LARGE, 8.0, 8.0),
         Scenario("720p-h264", "the same, H.264", replace(LARGE, codec="h264"), 8.0, 8.0),
+        Scenario("480p-keys", "640×480, key frames on demand", _on_demand(MEDIUM), 4.5, 8.0, KEY_FRAMES),
+        Scenario("720p-keys", "1280×720, VP8, key frames on demand", _on_demand(LARGE), 8.0, 8.0, KEY_FRAMES),
     )
 }
 

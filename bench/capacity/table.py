@@ -40,13 +40,13 @@ DELAY_WORDS = {
 READY_S, IDLE_MB, WORKERS_TIMES, CADENCE_MS = 1.0, 90.0, 1.9, 80.0
 HEAD = """# Capacity
 
-By `make bench-capacity`, {date}, commit {commit}, {machine}, {cores} shared cores with a load of {load_average:.1f}
+By `make bench-capacity`, {date}, commit {commit}, {machine}, {cores} shared cores with a load of {load:.1f}
 before anything began. The gateway is a process of its own with everything on: tokens, metrics that are read each 5 s,
 transcripts, an event socket for each call. Callers (`bench/capacity/replayer.py`) and model (`bench/capacity/model.py`)
 are others: real ICE, DTLS and SRTP, recorded Opus with RED, VP8 and H.264; the model speaks 40 % of the time, the
-picture moves all the time. Each step was looked at for {seconds:.0f} s. Processor time is that of the server alone;
-what a call costs, in the charts, the targets and the README, is that with the most calls whose sound still came
-steadily (a cadence with a p99 of at most 80 ms).
+picture moves all the time. *Key frames on demand* is `GATEWAY_VIDEO_KEY_FRAMES=1`. Each step was looked at for
+{seconds:.0f} s. Processor time is that of the server alone; what a call costs, in the charts, the targets and the
+README, is that with the most calls whose sound still came steadily (a cadence with a p99 of at most 80 ms).
 
 On a shared machine the same work takes up to half as long again as on an idle one: trust the ratios within the run.
 And a server with few calls pays more for each, because it finds its caches cold whenever it wakes up: see the
