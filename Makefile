@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test check lint types types-js imports test-qa screenshots-qa qa unit integration web browser pages screenshots interop fuzz soak bench-faults bench-tools bench-start bench-network bench-stream bench-calls bench-capacity bench-chaos bench-flood audit secrets turn-audit test-deploy docs format constraints clean
+.PHONY: help setup run test check lint types types-js imports test-qa screenshots-qa qa unit integration web browser pages screenshots interop fuzz soak bench-faults bench-tools bench-start bench-network bench-qa bench-stream bench-calls bench-capacity bench-chaos bench-flood audit secrets turn-audit test-deploy docs format constraints clean
 
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromiu
 	  --quiet --disable-pip-version-check --requirement bench/libwebrtc.txt && touch build/libwebrtc/.done; }
 	$(BIN)/python -m bench.network --report docs/network.json --libwebrtc build/libwebrtc/bin/python
 
+bench-qa: $(VENV)/.dev  ## The loopback page, every check at length, with a real coturn; twenty minutes
+	$(BIN)/python -m bench.qa --report docs/loopback.json
+
 bench-stream: $(VENV)/.dev  ## A call over one WebSocket on narrow and lost ways, in a real Chromium; four minutes
 	$(BIN)/python -m bench.stream --report docs/stream.json
 
@@ -130,6 +133,7 @@ docs: $(VENV)/.dev  ## Make the generated parts of README and docs again
 	$(BIN)/python -m gateway.settings_table README.md
 	$(BIN)/python -m gateway.settings_env .env.example
 	$(BIN)/python -m bench.network_table docs README.md
+	$(BIN)/python -m bench.qa --render docs/loopback.json
 	$(BIN)/python -m bench.stream --render docs/stream.json
 	$(BIN)/python -m bench.capacity.table docs README.md
 
