@@ -48,13 +48,14 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         found["start"] = await starts(say)
     for name in options.scenarios.split(","):
         runs: list[Run] = []
+        is_common = not SCENARIOS[name].settings  # a choice of the gateway's operator has nothing to stand beside
         counts = tuple(map(int, options.calls.split(","))) if options.calls else STEPS[name]
         if "load" in asked:
             runs.append(await ramp(gateway(**SCENARIOS[name].settings), name, counts, options.seconds, say))
-        if "peers" in asked:
+        if "peers" in asked and is_common:
             steps = PEER_STEPS.get(name, (1,))
             runs += [await ramp(peer, name, steps, options.seconds, say) for peer in _peers(options.peers)]
-        if "floor" in asked:
+        if "floor" in asked and is_common:
             frames_per_s = runs[0].steps[0].frames_per_s if runs else 0.0
             found["floor"][name] = floor(SCENARIOS[name], frames_per_s)
             say(f"floor, {name}: {sum(found['floor'][name].values()):.2f} %")

@@ -27,7 +27,7 @@ TARGET_START_S = 0.060  # room for RED's copy, 20 ms behind, before anything is 
 TARGET_MAX_S = 0.200  # an answer that comes later than that is worse than a word that has to be guessed
 LATE_COST_S = 4.0  # what it is worth that all sound comes in time: so 1 % of it is worth 40 ms of delay
 SURE = 400  # packets: before that many have come, one that is late says little
-TRIAL = 100  # packets: before that many have come in time, nothing says that a shorter wait would do
+TRIAL_S = 2.0  # so long is looked before a shorter wait is chosen: a few packets know nothing of the losses to come
 STEADY = 0.4  # of a change must be gain, because each change is heard
 STEADY_S = 0.008
 WINDOW_S = 8.0  # over which lags are looked at: how soon the wait becomes shorter when the network does
@@ -249,7 +249,7 @@ class Reorder:
         bearable = ordered[: np.searchsorted(ordered, TARGET_MAX_S - MARGIN_S)]
         costs_s = bearable + each_s * np.arange(ordered.size - 1, ordered.size - 1 - bearable.size, -1)
         best_s = max(TARGET_MIN_S, float(bearable[costs_s.argmin()]) + MARGIN_S if bearable.size else 0.0)
-        if best_s < self.target_s and ordered.size < TRIAL:
+        if best_s < self.target_s and self._lags_s[-1] - self._lags_s[0] < TRIAL_S:
             return
         least_s = max(STEADY_S, STEADY * abs(best_s - self.target_s))
         if cost_s(best_s) < cost_s(self.target_s) - least_s:
