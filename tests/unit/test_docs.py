@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import network_table, stream
+from bench import network_table, qa, stream
 from bench.capacity import table as capacity
 from gateway import settings_table
 from gateway.errors import ClientError
@@ -35,6 +35,12 @@ def test_the_figures_of_a_stream_are_those_of_the_run() -> None:
     """docs/stream.md is what `make docs` makes of docs/stream.json."""
     report = stream.read(ROOT / "docs/stream.json")
     assert stream.render(report) == (ROOT / "docs/stream.md").read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_the_run_of_the_loopback_page_is_the_one_that_was_kept() -> None:
+    """docs/loopback.md is what `make docs` makes of docs/loopback.json."""
+    facts = qa.read(ROOT / "docs/loopback.json")
+    assert qa.render(facts) == (ROOT / "docs/loopback.md").read_text(encoding="utf-8"), "run `make docs`"
 
 
 def test_the_capacity_tables_are_those_of_the_run() -> None:
