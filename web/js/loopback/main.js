@@ -43,7 +43,7 @@ async function start() {
   if (saved) useBudgets(saved, "The budgets that this browser had kept cannot be used");
   showBudgets();
   config = await client.clientConfig().catch((problem) => {
-    elements.gateway.textContent = "No answer from the gateway";
+    elements.gateway.textContent = "This gateway cannot be tested now";
     throw new Error(`${problem.message} ${nextStep(problem)}`);
   });
   showConfig();
