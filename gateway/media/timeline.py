@@ -30,7 +30,7 @@ CONCEAL_MAX_MS = 100  # longer than that, guesses become words that nobody said
 HOLD_MAX_S = 0.26  # a delay that grows is followed this far; then the network has a gap and time goes on
 EARLY_S = 0.005  # a beat that was late at the start makes those after it look early
 SLACK_S = 0.01  # between wait and target, before the line is stretched: a beat in all, to either side half of it
-SPEECH_SLACK_S = 0.06  # while somebody speaks: a silence will come, in which it is not heard
+SPEECH_SLACK_S = 0.03  # while somebody speaks: a little can wait for a silence, in which it is not heard
 PHRASE_MS = 400  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
 AGREE_S = 8.0  # unless it goes on for so long with the wrong one
 
