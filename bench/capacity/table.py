@@ -51,8 +51,7 @@ README, is that with the most calls whose sound still came steadily (a cadence w
 On a shared machine the same work takes up to half as long again as on an idle one: trust the ratios within the run.
 And a server with few calls pays more for each, because it finds its caches cold whenever it wakes up: see the
 gateway's own steps. The others were measured with few calls, because Pipecat fills a core with four and the plain
-bridge with ten; beside them belongs the gateway's smallest step too. That two workers carry more than twice as much
-as one is of the same kind.
+bridge with ten; beside them belongs the gateway's smallest step too.
 
 """
 
