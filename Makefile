@@ -97,7 +97,7 @@ bench-network: $(VENV)/.dev  ## Speech through bad networks, with a real Chromiu
 	  --quiet --disable-pip-version-check --requirement bench/libwebrtc.txt && touch build/libwebrtc/.done; }
 	$(BIN)/python -m bench.network --report docs/network.json --libwebrtc build/libwebrtc/bin/python
 
-bench-qa: $(VENV)/.dev  ## The loopback page, every check at length, with a real coturn; twenty minutes
+bench-qa: $(VENV)/.dev  ## The loopback page by itself, with a real coturn, so that every check can be made; five minutes
 	$(BIN)/python -m bench.qa --report docs/loopback.json
 
 bench-stream: $(VENV)/.dev  ## A call over one WebSocket on narrow and lost ways, in a real Chromium; four minutes

@@ -1,4 +1,4 @@
-"""A long run of the loopback page with real relays: `make bench-qa` writes docs/loopback.json and docs/loopback.md.
+"""A run of the loopback page with real relays: `make bench-qa` writes docs/loopback.json and docs/loopback.md.
 
 What `gateway qa` does, with a coturn beside it, so that every check can be made. The whole report of the page is a
 megabyte; of it the verdicts and their numbers are kept.
@@ -94,7 +94,7 @@ def write(facts: Facts, path: Path) -> None:
 def main() -> int:
     """Run it; 1 when a check failed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--length", choices=tuple(TIMEOUTS_S), default="long")
+    parser.add_argument("--length", choices=tuple(TIMEOUTS_S), default="usual")
     parser.add_argument("--report", type=Path, help="the JSON to write, beside which the page of the manual lies")
     parser.add_argument("--render", type=Path, help="only write the page of the manual anew, from this JSON")
     arguments = parser.parse_args()
