@@ -84,7 +84,6 @@ export class FakeTrack extends EventTarget {
   enabled = true;
   muted = false;
   isStopped = false;
-  readyState = "live";
 
   constructor(kind, settings = {}) {
     super();
