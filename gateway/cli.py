@@ -4,7 +4,7 @@ Owns arguments, exit codes and signals. It must not know how anything works.
 **Invariant: a mistake of the operator ends with one sentence and exit code 2, a signal with exit code 0; neither with a
 traceback.**
 
-A command imports what only it needs when it is run: the gateway is ready sooner, and smaller, without the others.
+`qa` and `doctor` import what only they need when they are run: the gateway is ready sooner, and smaller, without it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from gateway.qa import TIMEOUTS_S
 from gateway.settings import Settings
 from gateway.settings_check import check_keys, check_start
 from gateway.settings_sources import load_settings, unknown_variables
+from gateway.simulator import SimulatorOptions, run_simulator
 from gateway.telemetry.logs import configure_logging
 from gateway.workers import Place, Workers, worker_command
 
@@ -166,8 +167,6 @@ def _token(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from gateway.simulator import SimulatorOptions, run_simulator
-
     configure_logging("INFO")
     simulated = SimulatorOptions(options.host, options.port, options.flavour, options.script, options.record)
     return _until_signalled(lambda stop, _: run_simulator(simulated, stop))

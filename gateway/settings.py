@@ -244,8 +244,8 @@ class Settings(LimitSettings, BaseSettings):
     video_key_frames: bool = Field(
         False,
         description="Decode only key frames of cameras that send far more often than pictures are wanted, and ask for "
-        "them: half of the processor time of a call with 30 frames a second, and two pictures a second at most. Key "
-        "frames are large: for callers with bandwidth.",
+        "them: a third to a half less processor time for a call with 30 frames a second, and two pictures a second at "
+        "most. Key frames are large: for callers with bandwidth.",
     )
 
     # The call

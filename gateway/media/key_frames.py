@@ -2,8 +2,8 @@
 
 Owns when a camera is asked for a key frame because one is cheaper to decode than what waits. It must not know codecs,
 packets or clocks: times are arguments.
-**Invariant: coded frames wait for a key frame `PATIENCE_S` at most; a camera that does not answer is left in peace for
-`DEAF_S`.**
+**Invariant: coded frames wait `EVERY_S` for the request and `PATIENCE_S` for its answer at most; a camera that does not
+answer is left in peace for `DEAF_S`.**
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-WORTH_FRAMES = 5  # that wait: a key frame costs about as much as three others, and its bandwidth besides
+WORTH_FRAMES = 5  # that wait: fewer are not worth a key frame and its bandwidth
 EVERY_S = 0.5  # between two requests: browsers answer no sooner than 0.3 s after the one before
 PATIENCE_S = 0.4  # a long round trip and a large picture
-TRIES = 2  # a request can be lost; two are not
+TRIES = 2  # a request can be lost; two in a row seldom are
 DEAF_S = 30.0
 
 

@@ -163,7 +163,7 @@ class Sight:
 
 def look(jpeg: bytes) -> Sight:
     """Decode a frame; raises ValueError when it is not an image."""
-    from PIL import Image  # 6 MB and 50 ms that a gateway without a simulator does not need
+    from PIL import Image  # where no picture comes it is not needed
 
     try:
         with Image.open(io.BytesIO(jpeg)) as image:

@@ -75,6 +75,19 @@ def key_and_more(count: int) -> list[bytes]:
     return coded
 
 
+class CountedDecoder(VideoDecoder):
+    """Notes how many coded frames it gets at a time."""
+
+    def __init__(self, max_px: int) -> None:
+        super().__init__(max_px)
+        self.counts: list[int] = []
+
+    def decode(self, coded: tuple[CodedFrame, ...]) -> Decoded:
+        """As the decoder does."""
+        self.counts.append(len(coded))
+        return super().decode(coded)
+
+
 class Camera:
     """An uplink, and what comes of it."""
 
@@ -94,6 +107,7 @@ class Camera:
             ),
             key_frames,
         )
+        self.decoder = self.uplink._decoder = CountedDecoder(self.uplink._pictures.max_px)
         self.running = asyncio.create_task(self.uplink.run())
         self._sequence = 0
 
@@ -108,15 +122,8 @@ class Camera:
 
     def watch_decoder(self) -> list[int]:
         """How many coded frames it gets at a time, from now on."""
-        counts: list[int] = []
-        decode = self.uplink._decoder.decode
-
-        def counted(coded: tuple[CodedFrame, ...]) -> Decoded:
-            counts.append(len(coded))
-            return decode(coded)
-
-        self.uplink._decoder.decode = counted  # type: ignore[method-assign]
-        return counts
+        self.decoder.counts.clear()
+        return self.decoder.counts
 
     async def close(self) -> None:
         """Look at nothing more."""
