@@ -283,7 +283,7 @@ class Session:
                 self._playout.push(pcm)
                 if len(pcm) > 2:  # Gemini 3 sends one sample ahead of its answers
                     self._latency.reached("payload", self._now_s)
-                self._voice.begin()
+                self._voice.begin(self._now_s)
             case live.FrameSent(frame_id):
                 self._latency.frame(self._now_s)
                 self._allowance.frame()

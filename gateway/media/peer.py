@@ -358,12 +358,11 @@ class Peer:
         """
         if self._held or self._heard_s is None or self._plane is None:
             return
-        silent_s = asyncio.get_running_loop().time() - self._heard_s
-        if silent_s >= least_s:
+        if asyncio.get_running_loop().time() - self._heard_s >= least_s:
             self._held = True
             self._plane.forget_voice()
             if self._ear is not None:
-                self._voice.hold(self._ear, (silent_s + self._plane.rtt_s) * 1000)
+                self._voice.hold(self._ear, self._voice.taken_since(self._heard_s - self._plane.rtt_s))
 
     def _release_voice(self, now_s: float) -> None:
         """The browser is heard: the voice goes on as soon as it is known where to."""

@@ -18,7 +18,8 @@ CHUNK_MS = 20
 CHUNK_BYTES = CHUNK_MS * BYTES_PER_MS
 PREBUFFER_MS = 120  # the service pauses this long between chunks now and then
 QUEUE_MAX_MS = 120_000  # an answer is never longer than a minute or two; a runaway must not fill the memory
-REWIND_MAX_MS = 6_000  # a connection is given up after 5 s of silence; what it did not carry is played again
+# A connection is given up after 5 s of silence; what it did not carry is played again.
+REWIND_MAX_TAKES = 6_000 // CHUNK_MS
 FADE_MS = 10  # long enough not to click
 
 
@@ -35,8 +36,7 @@ class Playout:
         self._complete = True
         self._playing = False
         self._fade = b""
-        self._tick = 0
-        self._history: deque[tuple[int, bytes]] = deque()  # what was taken at which tick
+        self._history: deque[bytes | None] = deque(maxlen=REWIND_MAX_TAKES)  # what was taken, silence included
 
     @property
     def queued_ms(self) -> float:
@@ -96,10 +96,10 @@ class Playout:
         self.end_of_speech()
         return dropped_ms
 
-    def rewind(self, lasted_ms: float) -> float:
-        """What was taken during the last so many ms was heard by no one: play it again. The ms of speech that was."""
-        since = self._tick - lasted_ms / CHUNK_MS
-        unheard = [chunk for tick, chunk in self._history if tick > since]
+    def rewind(self, takes: int) -> float:
+        """What was taken the last so many times was heard by no one: play it again. The ms of speech that was."""
+        taken = list(self._history)
+        unheard = [chunk for chunk in taken[max(0, len(taken) - takes) :] if chunk is not None]
         self._history.clear()
         for chunk in reversed(unheard):
             self._chunks.appendleft(chunk)
@@ -109,12 +109,8 @@ class Playout:
 
     def take(self) -> bytes | None:
         """The next 20 ms to play (480 samples), or None for silence."""
-        self._tick += 1
         chunk = self._take()
-        if chunk is not None:
-            self._history.append((self._tick, chunk))
-        while self._history and self._tick - self._history[0][0] > REWIND_MAX_MS / CHUNK_MS:
-            self._history.popleft()
+        self._history.append(chunk)
         return chunk
 
     def _take(self) -> bytes | None:

@@ -157,7 +157,7 @@ class StreamPeer:
     def _pace(self) -> None:
         """The voice goes on while there is a way for it that is not full."""
         if self._wire is None or self._ear.is_full:
-            self._voice.hold(self._ear, 0.0)
+            self._voice.hold(self._ear, 0)
         else:
             self._voice.release(self._ear)
 

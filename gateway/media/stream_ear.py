@@ -61,8 +61,8 @@ class StreamEar:
             self._on_its_way.clear()
         return unheard_ms
 
-    def take_back(self) -> float:
-        """What is on its way never arrives: how many ms ago the first of it was taken; 0 for nothing."""
-        since_ms = (self._seq - self._on_its_way[0]) * CHUNK_MS if self._on_its_way else 0.0
+    def take_back(self) -> int:
+        """What is on its way never arrives: how many 20 ms ago the first of it was taken; 0 for nothing."""
+        since = self._seq - self._on_its_way[0] if self._on_its_way else 0
         self._on_its_way.clear()
-        return since_ms
+        return since

@@ -1,7 +1,7 @@
 """The model's voice on its way out: from one playout to all who hear it.
 
 Owns when 20 ms of the playout are taken, whom that follows, and whether the model is speaking. It must not know the
-model's leg, codecs, peers or clocks: who calls `beat` every 20 ms is the clock.
+model's leg, codecs, peers or clocks: who calls `beat` every 20 ms is the clock, and times are arguments.
 **Invariant: the playhead moves by what the lead hears; where nobody leads it moves by the clock, so that no
 conversation waits for a listener that is not there.**
 
@@ -12,10 +12,11 @@ clock. The others hear what the lead hears, and miss what they miss.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.media.playout import Playout
+from gateway.media.playout import REWIND_MAX_TAKES, Playout
 from gateway.telemetry import metrics
 
 QUIET_TICKS = 25  # half a second without sound is the end of speaking, not a gap in it
@@ -48,6 +49,7 @@ class Voice:
         self._speaking = False
         self._quiet_ticks = 0
         self._is_ahead = False  # of the clock, by the beat with which the speech began
+        self._taken_s: deque[float] = deque(maxlen=REWIND_MAX_TAKES)  # when the playout was
 
     @property
     def is_heard(self) -> bool:
@@ -85,30 +87,34 @@ class Voice:
             self._publisher = None
             self._change(False)
 
-    def hold(self, ear: Ear, unheard_ms: float) -> None:
-        """It is not reached, and did not hear what was taken during the last so many ms: when it leads this is said
-        again, later."""
+    def taken_since(self, at_s: float) -> int:
+        """How often 20 ms were taken since then: after a stall of the loop that is less than the time that passed."""
+        return sum(taken_s > at_s for taken_s in self._taken_s)
+
+    def hold(self, ear: Ear, unheard: int) -> None:
+        """It is not reached, and did not hear what was taken the last so many times: when it leads this is said again,
+        later."""
         led = ear is self._lead
         if ear not in self._held:
             self._held.append(ear)
-        if unheard_ms and led and ear is self._lead:
-            self._playout.rewind(unheard_ms)
+        if unheard and led and ear is self._lead:
+            self._playout.rewind(unheard)
 
     def release(self, ear: Ear) -> None:
         """It is reached again."""
         if ear in self._held:
             self._held.remove(ear)
 
-    def begin(self) -> None:
+    def begin(self, now_s: float) -> None:
         """Speech has come: after a silence it begins at once, not with the next beat. The silence after it is a beat
         shorter for that."""
         if not self._speaking and not self._is_ahead and not self._is_waiting and self._playout.can_begin:
             self._is_ahead = True
-            self._play(self._take(), 0)
+            self._play(self._take(now_s), 0)
 
-    def beat(self, _now_s: float, missed: int) -> None:
+    def beat(self, now_s: float, missed: int) -> None:
         """20 ms have passed, and so many beats that were missed."""
-        pcm = None if self._is_waiting else self._take()
+        pcm = None if self._is_waiting else self._take(now_s)
         if pcm is None and self._is_ahead and not missed:
             self._is_ahead = False
         else:
@@ -130,7 +136,8 @@ class Voice:
             return self._publisher
         return next((ear for ear in self._ears if ear not in self._held), next(iter(self._ears), None))
 
-    def _take(self) -> bytes | None:
+    def _take(self, now_s: float) -> bytes | None:
+        self._taken_s.append(now_s)
         underruns = self._playout.underruns
         pcm = self._playout.take()
         if self._playout.underruns != underruns:

@@ -75,12 +75,27 @@ def test_the_voice_waits_for_a_publisher_that_hears() -> None:
     assert listener.heard_ms == 0
     room.voice.join(publisher, publishes=True)
     room.beats(50)
-    room.voice.hold(publisher, 200)
+    room.voice.hold(publisher, 10)
     room.beats(50)
     assert (publisher.heard_ms, listener.heard_ms) == (1000, 1000)
     room.voice.release(publisher)
     room.beats(200)
     assert publisher.sound == room.speech[: 1000 * BYTES_PER_MS] + room.speech[800 * BYTES_PER_MS :]
+
+
+def test_a_stall_of_the_loop_is_not_taken_for_words_that_nobody_heard() -> None:
+    """A second without the browser, for half of which the gateway stood still: half a second is said again."""
+    room, publisher = Room(waits=True), Ear()
+    room.voice.join(publisher, publishes=True)
+    for beat in range(25):
+        room.voice.beat(beat * 0.02, 0)
+    heard_s = 24 * 0.02
+    for beat in range(50, 75):  # those before were missed
+        room.voice.beat(beat * 0.02, 25 if beat == 50 else 0)
+    room.voice.hold(publisher, room.voice.taken_since(heard_s))
+    room.voice.release(publisher)
+    room.beats(200)
+    assert publisher.sound == room.speech[: 1000 * BYTES_PER_MS] + room.speech[500 * BYTES_PER_MS :]
 
 
 def test_a_publisher_that_left_is_waited_for_until_another_comes() -> None:
@@ -131,7 +146,7 @@ def test_the_only_listener_is_waited_for_as_a_publisher_is() -> None:
     room, listener = Room(waits=False), Ear()
     room.voice.join(listener, publishes=False)
     room.beats(50)
-    room.voice.hold(listener, 200)
+    room.voice.hold(listener, 10)
     room.beats(500)
     assert not room.voice.is_heard
     room.voice.release(listener)
@@ -145,7 +160,7 @@ def test_one_listener_of_two_stops_nobody() -> None:
     room.voice.join(first, publishes=False)
     room.voice.join(second, publishes=False)
     room.beats(50)
-    room.voice.hold(first, 200)
+    room.voice.hold(first, 10)
     room.beats(50)
     room.voice.release(first)
     room.beats(200)
@@ -173,10 +188,10 @@ def test_speech_begins_at_once_and_the_clock_is_kept() -> None:
     assert len(publisher.beats) == 100
     room.playout.push(SECOND)
     room.playout.end_of_speech()
-    room.voice.begin()
+    room.voice.begin(0.0)
     assert len(publisher.beats) == 101
     assert publisher.beats[-1] is not None
-    room.voice.begin()
+    room.voice.begin(0.0)
     assert len(publisher.beats) == 101, "what has begun follows the beat"
     room.beats(100)
     assert len(publisher.beats) == 200
@@ -186,15 +201,15 @@ def test_speech_begins_at_once_and_the_clock_is_kept() -> None:
 def test_speech_does_not_begin_for_whom_nothing_reaches() -> None:
     """It waits as it would with the beat; nor does it begin before enough of it has come."""
     room, publisher = Room(waits=True, seconds=1), Ear()
-    room.voice.begin()
+    room.voice.begin(0.0)
     room.voice.join(publisher, publishes=True)
     room.voice.hold(publisher, 0)
-    room.voice.begin()
+    room.voice.begin(0.0)
     assert publisher.beats == []
     room.voice.release(publisher)
     room.beats(100)
     room.playout.push(SECOND[: 40 * BYTES_PER_MS])
-    room.voice.begin()
+    room.voice.begin(0.0)
     assert len(publisher.beats) == 100
 
 
