@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute, async_playwright, expect
 from scipy.io import wavfile
 
 from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM, CORPUS, MICROPHONE_HZ
 from tests.measure.sound import read_wav, resample
-from tests.programs import require
+from tests.programs import Program, require
 
 PATIENCE_MS = 60_000
 ROOM = 3e-4  # of full scale: a quiet room; digital silence would be a broken microphone
@@ -121,6 +121,39 @@ async def phone(browser: Browser, **options: Any) -> BrowserContext:
         "permissions": ["microphone", "camera"],
     }
     return await browser.new_context(**(usual | options))
+
+
+async def state(page: Page, name: str) -> None:
+    """Wait until the call is in this state."""
+    await expect(page.locator("#state")).to_have_attribute("data-state", name, timeout=PATIENCE_MS)
+
+
+async def opened(context: BrowserContext, gateway: Program) -> Page:
+    """The page; nothing has been tapped."""
+    page = await context.new_page()
+    await page.add_init_script(DEVICES_OF_THE_PAGE)
+    await page.goto(gateway.found)
+    return page
+
+
+async def live(context: BrowserContext, gateway: Program) -> Page:
+    """The page in a call, by one tap."""
+    page = await opened(context, gateway)
+    await page.get_by_role("button", name="Start call").tap()
+    await state(page, "live")
+    return page
+
+
+async def write(page: Page, text: str) -> None:
+    """Say something in writing."""
+    await page.get_by_label("Write to the model").fill(text)
+    await page.get_by_label("Write to the model").press("Enter")
+
+
+async def end(page: Page) -> None:
+    """Hang up."""
+    await page.get_by_role("button", name="End", exact=True).tap()
+    await state(page, "ended")
 
 
 def told(page: Page) -> list[str]:

@@ -30,6 +30,7 @@ from tests.browser.callpage import (
     accessible,
     chromium,
     phone,
+    state,
 )
 from tests.programs import gateway_and_simulator
 
@@ -63,9 +64,17 @@ class Shot:
         self.found.extend(f"{state}-{self.name}: {line}" for line in await accessible(page))
 
 
-async def state(page: Page, name: str) -> None:
-    """Wait until the call is in this state."""
-    await expect(page.locator("#state")).to_have_attribute("data-state", name, timeout=PATIENCE_MS)
+async def before_it_is_whole(shot: Shot) -> None:
+    """While a module is missing, and when it does not come for long."""
+    page = await shot.context.new_page()
+    await page.route("**/js/main.js", lambda _: None)
+    await page.goto(shot.url, wait_until="commit")
+    await expect(page.locator("#state")).to_have_text("Loading")
+    await shot.take(page, "00-loading")
+    await page.evaluate("() => document.getAnimations().forEach((one) => one.finish())")
+    await expect(page.locator(".late")).to_be_visible()
+    await shot.take(page, "00-loading-late")
+    await page.close()
 
 
 async def before_the_call(shot: Shot) -> None:
@@ -173,7 +182,7 @@ async def after_the_call(shot: Shot) -> None:
     await page.close()
 
 
-STATES: list[Callable[[Shot], Awaitable[None]]] = [before_the_call, in_the_call, after_the_call]
+STATES: list[Callable[[Shot], Awaitable[None]]] = [before_it_is_whole, before_the_call, in_the_call, after_the_call]
 
 
 @asynccontextmanager

@@ -14,7 +14,6 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.callpage import (
-    DEVICES_OF_THE_PAGE,
     FOREVER,
     HELD_BACK,
     PATIENCE_MS,
@@ -22,9 +21,14 @@ from tests.browser.callpage import (
     Whisper,
     accessible,
     chromium,
+    end,
     laid_out,
+    live,
+    opened,
     phone,
+    state,
     told,
+    write,
 )
 from tests.programs import Program, gateway_and_simulator
 
@@ -68,39 +72,6 @@ async def context(chrome: Browser) -> AsyncIterator[BrowserContext]:
     made = await phone(chrome)
     yield made
     await made.close()
-
-
-async def state(page: Page, name: str) -> None:
-    """Wait until the call is in this state."""
-    await expect(page.locator("#state")).to_have_attribute("data-state", name, timeout=PATIENCE_MS)
-
-
-async def opened(context: BrowserContext, gateway: Program) -> Page:
-    """The page; nothing has been tapped."""
-    page = await context.new_page()
-    await page.add_init_script(DEVICES_OF_THE_PAGE)
-    await page.goto(gateway.found)
-    return page
-
-
-async def live(context: BrowserContext, gateway: Program) -> Page:
-    """The page in a call, by one tap."""
-    page = await opened(context, gateway)
-    await page.get_by_role("button", name="Start call").tap()
-    await state(page, "live")
-    return page
-
-
-async def write(page: Page, text: str) -> None:
-    """Say something in writing."""
-    await page.get_by_label("Write to the model").fill(text)
-    await page.get_by_label("Write to the model").press("Enter")
-
-
-async def end(page: Page) -> None:
-    """Hang up."""
-    await page.get_by_role("button", name="End", exact=True).tap()
-    await state(page, "ended")
 
 
 def connections(recorded: Path) -> int:

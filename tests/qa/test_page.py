@@ -1,11 +1,15 @@
 """The loopback page as a person uses it: it fits, it can be read by everybody, its buttons give files."""
 
 import json
+import wave
 import zipfile
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.callpage import accessible, laid_out
 from tests.browser.loopback import check_report
@@ -26,6 +30,46 @@ async def downloaded(page: Page, button: str, directory: Path) -> Path:
     return path
 
 
+def earlier_than(report: dict[str, Any]) -> dict[str, Any]:
+    """An earlier run: the environment failed, sound was faster by all that its budget allows, there was no soak."""
+    checks = {check["id"]: check for check in report["checks"] if check["id"] != "soak"}
+    numbers = checks["round_trip"]["numbers"]
+    faster_ms = numbers["delay_ms"] - report["budgets"]["round_trip.delay_ms"]["warn"]
+    otherwise = {
+        "environment": checks["environment"] | {"verdict": "FAIL"},
+        "round_trip": checks["round_trip"] | {"numbers": numbers | {"delay_ms": faster_ms}},
+    }
+    return report | {"checks": list((checks | otherwise).values())}
+
+
+async def test_nothing_can_be_run_before_the_gateway_has_answered(tmp_path: Path) -> None:
+    """Its buttons are disabled until then, and stay so when it does not: a sentence says what to do. Where it has
+    answered they can be pressed."""
+    buttons = [*("Run all", "Run chosen", "Stop"), *("JSON", "JUnit", "Markdown"), "TTFAB (CSV)", "Sound (WAV)"]
+    async with loopback(tmp_path) as page:
+        held: list[Route] = []
+        await page.route("**/v1/client-config", lambda route: held.append(route))
+        async with page.expect_request("**/v1/client-config"):
+            await page.reload()
+        await expect(page.locator("#checks > li")).not_to_have_count(0)
+        for name in buttons:
+            await expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
+        assert await accessible(page) == []
+        assert await laid_out(page) == []
+        await held[0].abort()
+        await expect(page.locator("#gateway")).to_have_text("This gateway cannot be tested now")
+        await expect(page.locator("#notice")).to_have_text(
+            "The gateway cannot be reached. Look whether this device is online, then try again."
+        )
+        await expect(page.get_by_role("button", name="Run all")).to_be_disabled()
+        assert "cannot be reached" in await page.evaluate("() => window.__report.problem")
+        assert await laid_out(page) == []
+        await page.unroute("**/v1/client-config")
+        await page.reload()
+        await expect(page.get_by_role("button", name="Run all")).to_be_enabled()
+        await expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+
+
 async def test_the_page_after_a_run(tmp_path: Path) -> None:
     """Charts with tables, every export a file of its kind, a comparison; nothing cut or covered at any size, nothing
     that axe-core objects to in either scheme, no complaint of the browser."""
@@ -41,17 +85,32 @@ async def test_the_page_after_a_run(tmp_path: Path) -> None:
 
         saved = await downloaded(page, "JSON", tmp_path)
         assert json.loads(saved.read_text(encoding="utf-8")) == report
-        assert (await downloaded(page, "JUnit", tmp_path)).read_text(encoding="utf-8").startswith("<?xml")
-        assert (await downloaded(page, "Markdown", tmp_path)).read_text(encoding="utf-8").startswith("# Loopback:")
+        junit = ElementTree.parse(await downloaded(page, "JUnit", tmp_path)).getroot()
+        assert [case.get("name") for case in junit] == CHECKS.split(",")
+        ticket = (await downloaded(page, "Markdown", tmp_path)).read_text(encoding="utf-8")
+        assert ticket.startswith(f"# Loopback: {report['verdict']}\n")
         table = (await downloaded(page, "TTFAB (CSV)", tmp_path)).read_text(encoding="utf-8").splitlines()
         assert (table[0].split(",")[:2], len(table)) == (["scene", "ttfab_ms"], 7)
-        assert (await downloaded(page, "Sound (WAV)", tmp_path)).stat().st_size > 500_000
+        with wave.open(str(await downloaded(page, "Sound (WAV)", tmp_path))) as sound:
+            heard = np.frombuffer(sound.readframes(sound.getnframes()), dtype="<i2")
+            assert heard.size > 5 * sound.getframerate()
+            assert np.abs(heard).max() > 1000
         with zipfile.ZipFile(await downloaded(page, "Frames (ZIP)", tmp_path)) as archive:
             assert archive.testzip() is None
             assert all(archive.read(name).startswith(b"\xff\xd8") for name in archive.namelist())
             assert archive.namelist()
 
         await compare_with(page, saved)
+        better = page.locator("#check-environment .compared")
+        await expect(better).to_have_text("As in that run.")
+        saved.write_text(json.dumps(earlier_than(report)), encoding="utf-8")
+        await compare_with(page, saved)
+        await expect(better).to_have_attribute("data-change", "better")
+        await expect(better).to_have_text("Better: was FAIL.")
+        slower = page.locator("#check-round_trip .compared")
+        await expect(slower).to_have_attribute("data-change", "worse")
+        await expect(slower).to_contain_text("(worse)")
+        await expect(page.locator("#check-soak .compared")).to_have_text("Not in that run.")
         assert await laid_out(page) == []
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)

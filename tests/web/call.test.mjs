@@ -550,6 +550,32 @@ test("a microphone that cannot be opened while the page is hidden is opened when
   assert.equal(RTCPeerConnection.newest.transceivers[0].sender.track, devices.tracks.at(-1));
 });
 
+test("devices that ended without a word are noticed when the page is shown, and when one is given back", async () => {
+  const { browser, clock, devices, RTCPeerConnection, shown } = await live();
+  const [microphone, camera] = devices.tracks;
+  microphone.readyState = "ended";
+  browser.document.dispatchEvent(new Event("visibilitychange"));
+  await answered(clock);
+  const reopened = devices.tracks.at(-1);
+  assert.deepEqual(devices.tracks, [microphone, camera, reopened], "opened once");
+  assert.equal(RTCPeerConnection.newest.transceivers[0].sender.track, reopened);
+  assert.equal(shown.camera, camera);
+
+  reopened.dispatchEvent(new Event("mute"));
+  await clock.advance(1_000);
+  reopened.readyState = "ended";
+  reopened.dispatchEvent(new Event("unmute"));
+  await answered(clock);
+  assert.equal(devices.tracks.length, 4);
+  assert.equal(RTCPeerConnection.newest.transceivers[0].sender.track, devices.tracks.at(-1));
+
+  camera.readyState = "ended";
+  browser.document.dispatchEvent(new Event("visibilitychange"));
+  await answered(clock);
+  assert.equal(shown.state.cameraOn, false);
+  assert.match(shown.notices.at(-1), /camera was unplugged/);
+});
+
 test("a phone call that takes the microphone is told, and afterwards the voice is made audible again", async () => {
   const { audio, clock, devices, RTCPeerConnection, shown, told } = await live();
   RTCPeerConnection.newest.ontrack({ track: { kind: "audio" } });

@@ -84,6 +84,7 @@ export class FakeTrack extends EventTarget {
   enabled = true;
   muted = false;
   isStopped = false;
+  readyState = "live";
 
   constructor(kind, settings = {}) {
     super();

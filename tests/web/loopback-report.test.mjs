@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { HEIGHT, marks, ticks, WIDTH } from "../../web/js/loopback/chart.js";
+import { HEIGHT, marks, swatch, ticks, WIDTH } from "../../web/js/loopback/chart.js";
 import { BUDGETS_SCHEMA, compare, parseBudgets, parseReport, redacted, report, SCHEMA } from "../../web/js/loopback/report.js";
 import { plainWords } from "../../web/js/loopback/words.js";
 
@@ -114,13 +115,33 @@ test("a chart's marks lie inside of it, and of nothing there is no chart", () =>
     const found = marks(kind, series, { x: "s", y: "ms", line: { slope: 9000, intercept: 0 } });
     for (const { attributes } of found) {
       for (const [name, value] of Object.entries(attributes)) {
-        if (/^(c?x\d?)$/.test(name)) assert.ok(value >= 0 && value <= WIDTH, `${name} ${value}`);
-        if (/^(c?y\d?)$/.test(name)) assert.ok(value >= 0 && value <= HEIGHT, `${name} ${value}`);
+        if (/^x\d?$/.test(name)) assert.ok(value >= 0 && value <= WIDTH, `${name} ${value}`);
+        if (/^y\d?$/.test(name)) assert.ok(value >= 0 && value <= HEIGHT, `${name} ${value}`);
+      }
+      for (const corner of attributes.points?.split(" ") ?? []) {
+        const [x, y] = corner.split(",").map(Number);
+        assert.ok(x >= 0 && x <= WIDTH && y >= 0 && y <= HEIGHT, corner);
       }
     }
-    assert.equal(found.filter(({ tag }) => tag === (kind === "line" ? "polyline" : "circle")).length, kind === "line" ? 1 : 3);
+    assert.equal(found.filter(({ tag }) => tag === (kind === "line" ? "polyline" : "polygon")).length, kind === "line" ? 1 : 3);
   }
   assert.equal(marks("line", [{ name: "a", points: [] }], { x: "", y: "" }), undefined);
+});
+
+test("four series are told apart without their colour, and each has one", () => {
+  const css = readFileSync(new URL("../../web/loopback.css", import.meta.url), "utf8");
+  const indices = [0, 1, 2, 3];
+  assert.equal(new Set(indices.map((index) => swatch("scatter", index).attributes.points)).size, 4);
+  const dashes = indices.map((index) => new RegExp(`\\.series\\.s${index} \\{\\s+stroke-dasharray: ([^;]+);`).exec(css)?.[1]);
+  assert.equal(new Set(dashes).size, 4, "one of them is a whole line");
+  const colours = indices.map((index) => new RegExp(`^\\.s${index} \\{\\s+--series: ([^;]+);`, "m").exec(css)?.[1]);
+  assert.equal(new Set(colours).size, 4);
+  assert.ok(!colours.includes(undefined));
+  const points = indices.map((index) => ({ name: `${index}`, points: /** @type {[number, number][]} */ ([[index, index]]) }));
+  for (const kind of /** @type {const} */ (["line", "scatter"])) {
+    const classes = marks(kind, points, { x: "s", y: "ms" }).map(({ attributes }) => attributes.class);
+    for (const index of indices) assert.ok(classes.includes(swatch(kind, index).attributes.class));
+  }
 });
 
 test("values are written as words, and lists of objects are left to their tables", () => {

@@ -193,6 +193,7 @@ export class CallDevices {
   shown() {
     this.#sound.unlock();
     if (!this.microphone) this.#reopenMicrophone();
+    this.#media.noticeEnded();
   }
 
   /** Let go of everything. */
@@ -254,7 +255,9 @@ export class CallDevices {
   #silenced(device, silenced) {
     this.#notice(device, silenced ? TAKEN[device] : GIVEN_BACK[device], silenced ? "warning" : "info");
     if (device === "microphone") this.#isTaken(silenced);
-    if (!silenced) this.#handlers.onGivenBack();
+    if (silenced) return;
+    this.#media.noticeEnded();
+    this.#handlers.onGivenBack();
   }
 
   #isTaken(taken) {

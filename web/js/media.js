@@ -3,6 +3,8 @@
 // Invariant: a device it does not use is stopped, so that its light is off; every failure has a sentence of its own and
 // leaves the other device as it was.
 
+/** @type {["microphone", "camera"]} */
+const DEVICES = ["microphone", "camera"];
 const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 };
 const PICTURE = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 10, max: 15 } };
 const USUAL_LONG_SIDE_PX = 640;
@@ -178,6 +180,11 @@ export class Media {
     this.camera = undefined;
   }
 
+  /** Some phones end a track while its page is hidden and tell nobody. */
+  noticeEnded() {
+    for (const device of DEVICES) if (this[device]?.readyState === "ended") this.#ended(this[device], device);
+  }
+
   /** Stop both devices, also one that is still being opened. */
   stop() {
     this.#stopped = true;
@@ -252,12 +259,7 @@ export class Media {
   }
 
   #watch(track, device) {
-    track.addEventListener("ended", () => {
-      if (this[device] !== track) return;
-      this.#forget(track);
-      this[device] = undefined;
-      this.#handlers.onEnded(device);
-    });
+    track.addEventListener("ended", () => this.#ended(track, device));
     let told = false;
     const silenced = () => {
       const tell = () => {
@@ -273,6 +275,13 @@ export class Media {
       if (told && this[device] === track) this.#handlers.onSilenced(device, false);
       told = false;
     });
+  }
+
+  #ended(track, device) {
+    if (this[device] !== track) return;
+    this.#forget(track);
+    this[device] = undefined;
+    this.#handlers.onEnded(device);
   }
 
   #forget(track) {

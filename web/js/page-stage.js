@@ -9,6 +9,8 @@ const QUIET_DB = -55; // the codec's noise
 const LOUD_DB = -12;
 const AUDIBLE = 0.12; // of the light's range; then it is speaking, whatever was said before
 const FALL = 0.85; // a frame; the light rises at once and falls softly
+const DARK = 0.04; // of the light's range; less is not seen
+const STEP = 0.005; // nor is a smaller change
 
 /** The stage. */
 export class Stage {
@@ -85,10 +87,11 @@ export class Stage {
    */
   voice(level) {
     const now = level ? Math.min(1, Math.max(0, (level.rmsDb - QUIET_DB) / (LOUD_DB - QUIET_DB))) : 0;
-    const light = Math.max(now, this.#light * FALL);
-    if (Math.abs(light - this.#light) < 0.005 && light > 0.005) return;
+    const fallen = this.#light * FALL;
+    const light = Math.max(now, fallen > DARK ? fallen : 0);
+    if (Math.abs(light - this.#light) < STEP) return;
     const wasAudible = this.#light > AUDIBLE;
-    this.#light = light < 0.005 ? 0 : light;
+    this.#light = light;
     this.#elements.stage.style.setProperty("--voice", this.#light.toFixed(3));
     if (wasAudible !== this.#light > AUDIBLE) this.#tellTurn();
   }

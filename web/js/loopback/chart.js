@@ -10,6 +10,14 @@ const RIGHT = 24;
 const TOP = 36;
 const BOTTOM = 58;
 const TICKS = 4;
+const RADIUS = 5; // of a point
+// One for each series: a circle (of twelve corners), a square, a triangle, a diamond.
+const CORNERS = [
+  Array.from({ length: 12 }, (_, hour) => [Math.cos((hour * Math.PI) / 6), Math.sin((hour * Math.PI) / 6)]),
+  [[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85]],
+  [[0, -1.1], [1.05, 0.8], [-1.05, 0.8]],
+  [[0, -1.2], [1.2, 0], [0, 1.2], [-1.2, 0]],
+];
 
 /**
  * @typedef {{name: string, points: [number, number][]}} Series
@@ -61,9 +69,26 @@ export function marks(kind, series, { x: xLabel, y: yLabel, line }) {
   const drawn = series.flatMap(({ points: own }, index) =>
     kind === "line"
       ? [mark("polyline", { points: own.map(([px, py]) => `${x(px)},${y(py)}`).join(" "), class: `series s${index}` })]
-      : own.map(([px, py]) => mark("circle", { cx: x(px), cy: y(py), r: 4, class: `point s${index}` })),
+      : own.map(([px, py]) => point(x(px), y(py), index)),
   );
   return [...grid, ...(line ? [through(line, xs, ys, x, y)] : []), ...drawn];
+}
+
+/**
+ * What a series looks like, for a legend of 32 by 16.
+ * @param {"line" | "scatter"} kind
+ * @param {number} index of the series
+ * @returns {Mark}
+ */
+export function swatch(kind, index) {
+  return kind === "line" ? mark("polyline", { points: "0,8 32,8", class: `series s${index}` }) : point(16, 8, index);
+}
+
+/** One of each series, told apart by their shape as well as by their colour. */
+function point(x, y, index) {
+  const place = (middle, by) => Number((middle + by * RADIUS).toFixed(1));
+  const corners = CORNERS[index].map(([dx, dy]) => `${place(x, dx)},${place(y, dy)}`);
+  return mark("polygon", { points: corners.join(" "), class: `point s${index}` });
 }
 
 function through({ slope, intercept }, xs, ys, x, y) {

@@ -2,6 +2,7 @@
 // gives the report away. It must not know what a check does.
 // Invariant: at most one run at a time; when it is over `window.__report` is the report of it, whoever asked for it.
 
+import { nextStep } from "../failures.js";
 import { gatewayClient } from "../gateway-client.js";
 import { takeToken } from "../token.js";
 import { Bench, LENGTHS } from "./bench.js";
@@ -41,7 +42,10 @@ async function start() {
   const saved = localStorage.getItem(BUDGETS_KEY);
   if (saved) useBudgets(saved, "The budgets that this browser had kept cannot be used");
   showBudgets();
-  config = await client.clientConfig();
+  config = await client.clientConfig().catch((problem) => {
+    elements.gateway.textContent = "This gateway cannot be tested now";
+    throw new Error(`${problem.message} ${nextStep(problem)}`);
+  });
   showConfig();
   busy(false); // there is something to run against
   const wanted = address.get("run");
@@ -185,6 +189,7 @@ function useBudgets(text, otherwise) {
 }
 
 function showBudgets() {
+  for (const name of ["budgetsSave", "budgetsReset", "budgetsLoad"]) elements[name].disabled = false;
   page.budgets(budgets, (key, level, limit) => {
     budgets = { ...budgets, [key]: { ...budgets[key], [level]: limit } };
     localStorage.setItem(BUDGETS_KEY, budgetsFile());
@@ -229,7 +234,15 @@ function onFile(input, take) {
   });
 }
 
-for (const [id, action] of Object.entries(EXPORTS)) elements[id].addEventListener("click", action);
+for (const [id, action] of Object.entries(EXPORTS)) {
+  elements[id].addEventListener("click", async () => {
+    try {
+      await action();
+    } catch (problem) {
+      page.notice(`This file cannot be made: ${problem.message}`);
+    }
+  });
+}
 elements.run.addEventListener("click", () => {
   page.choose(checks.map(({ id }) => id));
   runChosen();

@@ -4,7 +4,7 @@
 // every chart there is a table.
 
 import { elementsOf } from "../elements.js";
-import { HEIGHT, marks, WIDTH } from "./chart.js";
+import { HEIGHT, marks, swatch, WIDTH } from "./chart.js";
 import { plainWords } from "./words.js";
 
 const SIGNS = { PASS: "✓", WARN: "!", FAIL: "✕", SKIP: "–", RUNNING: "…" };
@@ -223,8 +223,8 @@ function chart({ type, caption, x, y, series, line }) {
   const drawn = marks(type, series, { x, y, line });
   if (!drawn) return element("p", { class: "quiet" }, `${caption}: nothing was measured.`);
   const svg = svgElement("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${caption}, ${y} over ${x}` });
-  svg.append(...drawn.map(({ tag, attributes, text }) => svgElement(tag, attributes, text)));
-  const legend = series.length > 1 ? element("ul", { class: "legend" }, ...series.map(({ name }, index) => element("li", { class: `s${index}` }, name))) : undefined;
+  svg.append(...drawn.map(drawnElement));
+  const legend = series.length > 1 ? element("ul", { class: "legend" }, ...series.map(({ name }, index) => named(name, swatch(type, index)))) : undefined;
   const rows = series.flatMap(({ name, points }) => points.map(([px, py]) => [name, px, py]));
   return element(
     "figure",
@@ -235,6 +235,14 @@ function chart({ type, caption, x, y, series, line }) {
     element("details", {}, element("summary", {}, "As a table"), table(caption, ["Series", x, y], rows)),
   );
 }
+
+function named(name, mark) {
+  const svg = svgElement("svg", { viewBox: "0 0 32 16", class: "swatch", "aria-hidden": "true" });
+  svg.append(drawnElement(mark));
+  return element("li", {}, svg, name);
+}
+
+const drawnElement = ({ tag, attributes, text }) => svgElement(tag, attributes, text);
 
 function svgElement(tag, attributes, text = "") {
   const made = document.createElementNS(document.getElementById("drawing").namespaceURI, tag);
