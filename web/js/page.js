@@ -46,6 +46,7 @@ export class Page {
   #call;
   #config;
   #location;
+  #isUnheard = false; // nothing comes from the microphone
   #isReady = false;
   #pausedByGateway = false;
   #pictureStarved = false;
@@ -114,6 +115,7 @@ export class Page {
     this.#call = call;
     this.#log = new EventLog(this.#clock);
     this.#location = this.#endsAtMs = this.#retryAtMs = undefined;
+    this.#isUnheard = false;
     this.#stage.clear();
     this.#captions.show([]);
     this.#notices.clear();
@@ -224,7 +226,14 @@ export class Page {
 
   #microphone({ code, words }) {
     setText(this.#elements.micWords, words);
-    if (code === "nothing" && this.#location) this.#notices.show({ code: "unheard", text: words, level: "warning" });
+    this.#isUnheard = code === "nothing";
+    this.#tellUnheard();
+  }
+
+  /** Before the call the card says so. */
+  #tellUnheard() {
+    const { textContent: text } = this.#elements.micWords;
+    if (this.#isUnheard && this.#location) this.#notices.show({ code: "unheard", text, level: "warning" });
     else this.#notices.dismiss("unheard");
   }
 
@@ -232,6 +241,7 @@ export class Page {
     this.#location = location;
     document.documentElement.dataset.call = location; // where a test of the page finds it
     this.#details.session(location);
+    this.#tellUnheard();
   }
 
   #said(entries, running) {
