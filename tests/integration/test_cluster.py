@@ -20,7 +20,7 @@ from gateway.errors import BudgetSpent, TooManySessionsOfSubject
 from gateway.guard.claims import Claims
 from gateway.settings import Settings
 from gateway.simulator import Simulator
-from gateway.store.store import OwnershipLost
+from gateway.store.store import OwnershipLost, StoreUnavailable
 from tests.integration.caller import Caller
 from tests.integration.streamer import streaming
 from tests.integration.test_rtvi import RtviCaller
@@ -42,6 +42,8 @@ class Running:
     async def die(self) -> None:
         """As a process that was killed: its socket refuses, it writes nothing more and says goodbye to nobody."""
         await self.site.stop()
+        self.cluster.stop()
+        self.cluster._registry._store = _DeadStore()
         for session, task in list(self.cluster._registry._sessions.values()):
             session._keeper._store = _DeadStore()
             task.cancel()
@@ -51,6 +53,9 @@ class Running:
 class _DeadStore:
     async def save(self, *_: Any) -> None:
         raise OwnershipLost
+
+    async def spend(self, *_: Any) -> None:
+        raise StoreUnavailable("The process was killed.")
 
 
 async def written(node: Running, location: str, met: Callable[[dict[str, Any]], Any]) -> None:
