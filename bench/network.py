@@ -3,8 +3,8 @@
 Each row is a call of a real Chromium through the impairing relay: the corpus' sentence, with room for the answers, to
 the gateway with the simulator behind it. The same conditions follow in the same run for a plain bridge
 (bench/bridge.py) with aiortc, and with libwebrtc, which has an environment of its own. `--rows clean,10` chooses rows,
-`--who gateway` who is measured, `--times 1` says the sentence once. A call that fails is tried once more, and is then a
-row that says so.
+`--who gateway` who is measured, `--times 1` says the sentence once. A call that fails, or whose relay was late because
+the machine stood still, so that its network was not the row's, is made again; the row says how often, and what failed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ JOIN_TIMEOUT_MS = 60_000
 BLACKOUT_S = 3.0
 MORE_JOINS = 6  # of rows whose time to join is a target; with the call's own, the median of seven
 BASELINES = ("aiortc", "libwebrtc")
+ATTEMPTS = 3  # for each row
+RELAY_LATE_MAX_MS = 30.0  # as much as ±15 ms of jitter are wide: more is another network
+RELAY_LOOK_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,24 @@ def answering(directory: Path, recorded: Path, who: str, libwebrtc: Path | None)
         yield bridge.found
 
 
+@asynccontextmanager
+async def watched(result: Result) -> AsyncIterator[None]:
+    """Note how late the loop is at most, on which the relay delivers."""
+
+    async def watch() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + RELAY_LOOK_S
+            await asyncio.sleep(RELAY_LOOK_S)
+            result.relay_late_ms = max(result.relay_late_ms, (loop.time() - due_s) * 1000)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
 async def new_page(browser: Browser) -> tuple[BrowserContext, Page]:
     """A page that tells when it spoke and when it was connected."""
     context = await browser.new_context(permissions=["microphone", "camera"])
@@ -130,12 +151,14 @@ async def call(browser: Browser, row: Row, url: str, times: int, result: Result)
         result.joins_s.append(await join(page, way, url))
         if not row.camera:
             await page.get_by_role("button", name="Camera").click()
-        if row.event:
-            await asyncio.sleep(LEAD_S + spoken_s * 0.8)
-            await disturb(page, way, row)
-            await asyncio.sleep(BLACKOUT_S + spoken_s * 1.5)
-        else:
-            await asyncio.sleep(LEAD_S + times * (spoken_s + ROOM_S))
+        async with watched(result):
+            if row.event:
+                await asyncio.sleep(LEAD_S + spoken_s * 0.8)
+                await disturb(page, way, row)
+                await asyncio.sleep(BLACKOUT_S + spoken_s * 1.5)
+            else:
+                await asyncio.sleep(LEAD_S + times * (spoken_s + ROOM_S))
+        if not row.event:
             result.voice_concealed = await page.evaluate(CONCEALED)
         said = [Said(*one) for one in await page.evaluate("() => window.said")]
         if result.who == "gateway":
@@ -254,15 +277,17 @@ class Plan:
             top = Path(name)
             write_camera(top / "camera.mjpeg")
             for number, (row, who) in enumerate(self):
-                for attempt in range(2):
+                for attempt in range(ATTEMPTS):
                     directory = top / f"{number}-{attempt}"
                     directory.mkdir()
-                    result = Result(row.name, who)
+                    result = Result(row.name, who, attempts=attempt + 1)
                     try:
                         await self._measure(row, result, directory)
-                        break
+                        if result.relay_late_ms <= RELAY_LATE_MAX_MS:
+                            break
                     except Exception as error:  # one call must not cost the run
-                        result = Result(row.name, who, failed=f"{type(error).__name__}: {str(error).splitlines()[0]}")
+                        why = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                        result = Result(row.name, who, failed=why, attempts=attempt + 1)
                         print(f"{row.name}, {who}: {result.failed}", file=sys.stderr, flush=True)
                 results.append(result)
                 note(results)

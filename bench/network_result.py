@@ -39,6 +39,8 @@ class Result:
     row: str
     who: str
     failed: str = ""  # why there is nothing
+    attempts: int = 1
+    relay_late_ms: float = 0.0  # at most, in the attempt that counts
     joins_s: list[float] = field(default_factory=list)
     length: float | None = None  # of what the model heard, as a share of the time that passed, without told pauses
     likeness: list[float] = field(default_factory=list)

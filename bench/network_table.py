@@ -31,7 +31,7 @@ By `make bench-network`: Chromium through the impairing relay (`gateway.impair`)
 way is 30 ms ± 15 ms in each direction (60 ms round trip), and both directions lose, reorder and delay. *aiortc* is a
 plain bridge (`bench/bridge.py`) under the same conditions, *libwebrtc* the same bridge with the library of Chromium
 itself (`wrtc` of PyPI).
-
+{again}
 - *join*: seconds from the tap on Start, with the opening of the devices, until media flows; the median where the row
   was joined more than once.
 - *length*: what the model heard, in % of the time that passed, without the pauses that it was told.
@@ -166,9 +166,24 @@ def targets(report: Facts) -> str:
     return "\n".join(lines)
 
 
+def _again(report: Facts) -> str:
+    """What is said of calls that were made again; reports of before that was noted say nothing of it."""
+    if not any("attempts" in facts for facts in report["rows"]):
+        return ""
+    named = [
+        f"{facts['row']} ({facts['who']}, {facts['attempts']} calls)"
+        for facts in report["rows"]
+        if facts["attempts"] > 1
+    ]
+    return f"""
+A call that failed was made again, and one whose relay was later than its jitter is wide, because the machine stood
+still: three calls for a row at most, of which the last counts. {"; ".join(named) or "That was not needed"}.
+"""
+
+
 def render(report: Facts) -> str:
     """docs/network.md."""
-    head = HEAD.format(shares=", ".join(SHARES), **report)
+    head = HEAD.format(shares=", ".join(SHARES), again=_again(report), **report)
     rows = "".join(f"{line(facts)}\n" for facts in report["rows"])
     return f"{head}{rows}\n## Targets\n\n{targets(report)}\n"
 
