@@ -1,7 +1,7 @@
 """The model's voice between its arrival and its playing.
 
 Owns the queue of speech: it comes in bursts, up to minutes ahead, and leaves 20 ms at a time. It must not know codecs,
-tracks or clocks: who calls `take` every 20 ms is the clock.
+tracks or clocks: who calls `take` every 20 ms is the clock, and times are arguments.
 **Invariant: every sample that was pushed is taken once, in order, unless it was flushed; a flush is silent within two
 takes.**
 """
@@ -36,7 +36,7 @@ class Playout:
         self._complete = True
         self._playing = False
         self._fade = b""
-        self._history: deque[bytes | None] = deque(maxlen=REWIND_MAX_TAKES)  # what was taken, silence included
+        self._history: deque[tuple[float, bytes | None]] = deque(maxlen=REWIND_MAX_TAKES)  # what was taken, and when
 
     @property
     def queued_ms(self) -> float:
@@ -99,7 +99,7 @@ class Playout:
     def rewind(self, takes: int) -> float:
         """What was taken the last so many times was heard by no one: play it again. The ms of speech that was."""
         taken = list(self._history)
-        unheard = [chunk for chunk in taken[max(0, len(taken) - takes) :] if chunk is not None]
+        unheard = [chunk for _, chunk in taken[max(0, len(taken) - takes) :] if chunk is not None]
         self._history.clear()
         for chunk in reversed(unheard):
             self._chunks.appendleft(chunk)
@@ -107,10 +107,14 @@ class Playout:
             self.played_ms -= len(chunk) / BYTES_PER_MS
         return len(unheard) * CHUNK_MS
 
-    def take(self) -> bytes | None:
+    def taken_since(self, at_s: float) -> int:
+        """How many takes of then and later could be rewound: after a stall fewer than the time that passed."""
+        return sum(taken_s > at_s for taken_s, _ in self._history)
+
+    def take(self, now_s: float) -> bytes | None:
         """The next 20 ms to play (480 samples), or None for silence."""
         chunk = self._take()
-        self._history.append(chunk)
+        self._history.append((now_s, chunk))
         return chunk
 
     def _take(self) -> bytes | None:

@@ -12,11 +12,10 @@ clock. The others hear what the lead hears, and miss what they miss.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.media.playout import REWIND_MAX_TAKES, Playout
+from gateway.media.playout import Playout
 from gateway.telemetry import metrics
 
 QUIET_TICKS = 25  # half a second without sound is the end of speaking, not a gap in it
@@ -49,7 +48,6 @@ class Voice:
         self._speaking = False
         self._quiet_ticks = 0
         self._is_ahead = False  # of the clock, by the beat with which the speech began
-        self._taken_s: deque[float] = deque(maxlen=REWIND_MAX_TAKES)  # when the playout was
 
     @property
     def is_heard(self) -> bool:
@@ -89,7 +87,7 @@ class Voice:
 
     def taken_since(self, at_s: float) -> int:
         """How often 20 ms were taken since then: after a stall of the loop that is less than the time that passed."""
-        return sum(taken_s > at_s for taken_s in self._taken_s)
+        return self._playout.taken_since(at_s)
 
     def hold(self, ear: Ear, unheard: int) -> None:
         """It is not reached, and did not hear what was taken the last so many times: when it leads this is said again,
@@ -137,9 +135,8 @@ class Voice:
         return next((ear for ear in self._ears if ear not in self._held), next(iter(self._ears), None))
 
     def _take(self, now_s: float) -> bytes | None:
-        self._taken_s.append(now_s)
         underruns = self._playout.underruns
-        pcm = self._playout.take()
+        pcm = self._playout.take(now_s)
         if self._playout.underruns != underruns:
             metrics.UNDERRUNS.inc()
         if pcm is not None:

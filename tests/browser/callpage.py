@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from scipy.io import wavfile
 from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM, CORPUS, MICROPHONE_HZ
 from tests.measure.sound import read_wav, resample
-from tests.programs import Program, require
+from tests.programs import Program, gateway_and_simulator, require
 
 PATIENCE_MS = 60_000
 ROOM = 3e-4  # of full scale: a quiet room; digital silence would be a broken microphone
@@ -121,6 +121,15 @@ async def phone(browser: Browser, **options: Any) -> BrowserContext:
         "permissions": ["microphone", "camera"],
     }
     return await browser.new_context(**(usual | options))
+
+
+@contextmanager
+def serving(directory: Path, **settings: str) -> Iterator[tuple[Program, Path]]:
+    """A gateway, which must not have complained when it is over, and where the simulator behind it records."""
+    recorded = directory / "recorded"
+    with gateway_and_simulator(directory, recorded, **settings) as (gateway, _):
+        yield gateway, recorded
+        assert gateway.log.partition("Traceback")[2] == ""
 
 
 async def state(page: Page, name: str) -> None:

@@ -26,11 +26,12 @@ from tests.browser.callpage import (
     live,
     opened,
     phone,
+    serving,
     state,
     told,
     write,
 )
-from tests.programs import Program, gateway_and_simulator
+from tests.programs import Program
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -52,11 +53,9 @@ LIVE_DEVICES = "() => window.devices.filter((one) => one.readyState === 'live').
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, Path]]:
     """A gateway with room for two calls, and where the simulator behind it records."""
-    directory = tmp_path_factory.mktemp("call-page")
     settings = {"GATEWAY_MAX_SESSIONS": "2", "GATEWAY_DETACH_GRACE_S": "20"}
-    with gateway_and_simulator(directory, directory / "recorded", **settings) as (gateway, _):
-        yield gateway, directory / "recorded"
-        assert gateway.log.partition("Traceback")[2] == ""
+    with serving(tmp_path_factory.mktemp("call-page"), **settings) as programs:
+        yield programs
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -23,10 +23,11 @@ from tests.browser.callpage import (
     live,
     opened,
     phone,
+    serving,
     state,
 )
 from tests.browser.loopback import silent_microphone
-from tests.programs import Program, gateway_and_simulator
+from tests.programs import Program
 
 pytestmark = [pytest.mark.browser, pytest.mark.pages, pytest.mark.asyncio(loop_scope="module")]
 
@@ -47,10 +48,8 @@ SHOWN = "() => getComputedStyle(document.querySelector('#self-view')).display"
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, Path]]:
     """A gateway, and where the simulator behind it records."""
-    directory = tmp_path_factory.mktemp("phone")
-    with gateway_and_simulator(directory, directory / "recorded", GATEWAY_DETACH_GRACE_S="60") as (gateway, _):
-        yield gateway, directory / "recorded"
-        assert gateway.log.partition("Traceback")[2] == ""
+    with serving(tmp_path_factory.mktemp("phone"), GATEWAY_DETACH_GRACE_S="60") as programs:
+        yield programs
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

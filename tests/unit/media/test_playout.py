@@ -16,7 +16,7 @@ def speech(ms: float) -> bytes:
 def drain(playout: Playout) -> bytes:
     """Everything that can be taken now."""
     taken = b""
-    while (chunk := playout.take()) is not None:
+    while (chunk := playout.take(0.0)) is not None:
         assert len(chunk) == CHUNK_BYTES
         taken += chunk
     return taken
@@ -26,9 +26,9 @@ def test_speech_waits_for_the_prebuffer() -> None:
     """Nothing plays until so much has come that the next pause of the service is covered."""
     playout = Playout()
     playout.push(speech(PREBUFFER_MS - 20))
-    assert playout.take() is None
+    assert playout.take(0.0) is None
     playout.push(speech(20))
-    assert playout.take() is not None
+    assert playout.take(0.0) is not None
 
 
 def test_the_end_of_speech_plays_what_there_is() -> None:
@@ -56,12 +56,12 @@ def test_an_interruption_is_silent_within_two_takes() -> None:
     """After a flush one chunk fades out, then there is silence; what was dropped is told."""
     playout = Playout()
     playout.push(speech(1000))
-    playout.take()
+    playout.take(0.0)
     assert playout.flush() == 1000 - CHUNK_MS
-    fade = playout.take()
+    fade = playout.take(0.0)
     assert fade is not None
     assert not any(fade[CHUNK_BYTES // 2 :])
-    assert playout.take() is None
+    assert playout.take(0.0) is None
     assert playout.complete
 
 
@@ -69,7 +69,7 @@ def test_a_flush_of_nothing_is_silence() -> None:
     """An interruption that comes when nothing is played changes nothing."""
     playout = Playout()
     assert playout.flush() == 0
-    assert playout.take() is None
+    assert playout.take(0.0) is None
 
 
 def test_running_dry_is_counted_once_and_waits_for_a_new_prebuffer() -> None:
@@ -79,7 +79,7 @@ def test_running_dry_is_counted_once_and_waits_for_a_new_prebuffer() -> None:
     drain(playout)
     assert playout.underruns == 1
     playout.push(speech(CHUNK_MS))
-    assert playout.take() is None
+    assert playout.take(0.0) is None
     assert playout.underruns == 1
 
 
@@ -122,7 +122,7 @@ def test_every_sample_is_played_or_dropped(steps: list[bytes | str]) -> None:
             playout.end_of_speech()
             odd = 0
         else:
-            playout.take()
+            playout.take(0.0)
     samples_ms = 1000 / RATE_HZ
     assert abs(playout.played_ms + dropped + playout.queued_ms - pushed * samples_ms) < samples_ms / 2
 
@@ -133,12 +133,12 @@ def test_what_nobody_heard_is_played_again() -> None:
     speech = b"".join(bytes([index, 0]) * 480 for index in range(1, 21))
     playout.push(speech)
     playout.end_of_speech()
-    first = [playout.take() for _ in range(10)]
+    first = [playout.take(0.0) for _ in range(10)]
     assert playout.rewind(5) == 100
     assert playout.played_ms == 100
-    rest = [playout.take() for _ in range(15)]
+    rest = [playout.take(0.0) for _ in range(15)]
     assert b"".join(chunk for chunk in (*first[:5], *rest) if chunk is not None) == speech
-    assert playout.take() is None
+    assert playout.take(0.0) is None
 
 
 def test_only_what_was_played_then_is_played_again() -> None:
@@ -146,13 +146,13 @@ def test_only_what_was_played_then_is_played_again() -> None:
     playout = Playout()
     playout.push(b"\1\0" * 480)
     playout.end_of_speech()
-    assert playout.take() is not None
+    assert playout.take(0.0) is not None
     for _ in range(50):
-        assert playout.take() is None
+        assert playout.take(0.0) is None
     assert playout.rewind(25) == 0
     playout.push(b"\1\0" * 480 * 8)
     for _ in range(4):
-        playout.take()
+        playout.take(0.0)
     playout.flush()
     assert playout.rewind(50) == 0
     assert playout.rewind(50) == 0
