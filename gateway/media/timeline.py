@@ -31,7 +31,7 @@ HOLD_MAX_S = 0.26  # a delay that grows is followed this far; then the network h
 EARLY_S = 0.005  # a beat that was late at the start makes those after it look early
 SLACK_S = 0.01  # between wait and target, before the line is stretched: a beat in all, to either side half of it
 SPEECH_SLACK_S = 0.03  # while somebody speaks: a little can wait for a silence, in which it is not heard
-PHRASE_MS = 400  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
+PHRASE_MS = 600  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
 AGREE_S = 8.0  # unless it goes on for so long with the wrong one
 
 
