@@ -102,6 +102,11 @@ class Uplink:
         if self.is_present():
             self._allowance.traffic(verdict)
 
+    def peer_unheard(self, silent_s: float) -> None:
+        """Its network may be another one, and it may not know yet."""
+        if self.is_present():
+            self._publish(events.server_message("unheard", ms=round(silent_s * 1000)))
+
     def peer_state(self, state: PeerState, reason: str) -> None:
         """How the connection is."""
         if self.is_present():

@@ -328,7 +328,8 @@ class Peer:
             self._ear = VoiceStream(self._send_voice)
         on_voice_loss = self._ear.reported_loss if self._ear is not None else None
         formats, ssrc = formats_of(answer_sdp), ssrc_of(self._pc, 0)
-        self._plane = Plane(leg, formats, ssrc, audio, self._video, self._intake, on_voice_loss)
+        told_of = on_voice_loss, sink.peer_unheard
+        self._plane = Plane(leg, formats, ssrc, audio, self._video, self._intake, *told_of)
 
     # The voice
 

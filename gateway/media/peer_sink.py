@@ -61,6 +61,9 @@ class PeerSink(Protocol):
     def peer_intake(self, verdict: Verdict) -> None:
         """The browser sends more than a call may, or does so no more."""
 
+    def peer_unheard(self, silent_s: float) -> None:
+        """For so long nothing has come from a browser that sent media; once for each gap, before it is suspect."""
+
     def peer_state(self, state: PeerState, reason: str) -> None:
         """The state changed; the reason is a sentence."""
 

@@ -23,6 +23,7 @@ from gateway.media import rtcp, rtp
 from gateway.media.answer import Formats
 from gateway.media.audio_uplink import AudioUplink
 from gateway.media.bandwidth import LEAST_BPS, Bandwidth
+from gateway.media.knocking import Knocking
 from gateway.media.reorder import RTT_START_S
 from gateway.media.sender import RtpSender
 from gateway.media.video_uplink import VideoUplink
@@ -31,6 +32,7 @@ from gateway.telemetry import metrics
 
 VIDEO_HZ = 90_000  # RTP clock of all video (RFC 3551 §5)
 MISSED_S = 0.1  # five packets of speech
+SENDS_S = 1.0  # without media before the last report: then silence means nothing
 REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
 FIRST_REPORT_S = 0.2  # a camera starts at a low rate until the first REMB
 LOSS_SMOOTHING = 0.3
@@ -77,6 +79,7 @@ class Plane:
         video: VideoUplink | None,
         intake: Intake,
         on_voice_loss: Callable[[float], None] | None,
+        on_unheard: Callable[[float], None],
     ) -> None:
         self.stats = PlaneStats()
         self.dropped: Counter[str] = Counter()
@@ -90,6 +93,8 @@ class Plane:
         self._intake = intake
         self._video_types = frozenset((*formats.video, *formats.rtx))
         self._on_voice_loss = on_voice_loss
+        self._on_unheard = on_unheard
+        self._knocking = Knocking()
         self._sender = RtpSender(ssrc)
         self._voice_before: tuple[bytes, int] | None = None  # payload and RTP time of the newest packet
         self._counted = (0, 0)  # packets of the voice, and those asked for again, at the report before
@@ -290,9 +295,21 @@ class Plane:
             feedback.append(remb)
         if feedback:
             self._send_rtcp(*feedback)
+        self._knock(now_s)
         if now_s >= self._report_s:
             self._report_s = now_s + REPORT_S * (0.5 + random.random())
             self._report(now_s)
+
+    def _knock(self, now_s: float) -> None:
+        """Help a browser that sent media until it was not heard any more."""
+        if self.last_packet_s is None or self.last_rtp_s is None or self.last_packet_s - self.last_rtp_s >= SENDS_S:
+            return
+        silent_s = now_s - self.last_packet_s
+        does = self._knocking.look(silent_s, now_s)
+        if does == "tell":
+            self._on_unheard(silent_s)
+        elif does == "knock":
+            self._send_rtcp()
 
     def _lost_audio(self, now_s: float) -> bytes | None:
         """A request for what is missing of the microphone; at once, because each millisecond counts."""

@@ -221,7 +221,7 @@ def _plane(data: bytes) -> None:
         video = VideoUplink(Pictures(Settings(), _jpeg(), ignore, ignore, ignore, itertools.count(1)))
         audio = AudioUplink(ignore, ignore, ignore)
         intake = Intake(8_000, 1_500)
-        plane = Plane(_Way(), FORMATS, 9, audio, video, intake, ignore)
+        plane = Plane(_Way(), FORMATS, 9, audio, video, intake, ignore, ignore)
         for index, datagram in enumerate(records(data)):
             plane.received(datagram)
             if index % 3 == 0:

@@ -57,6 +57,7 @@ def bring(uplink: Uplink) -> None:
     uplink.peer_picture_refused(16_000, 16_000)
     uplink.peer_video_wish(1.0)
     uplink.peer_intake(Verdict.NO_VIDEO)
+    uplink.peer_unheard(0.8)
     uplink.peer_channel(seen_channel())
     uplink.peer_state(PeerState.SUSPECT, "Nothing arrives.")
 
@@ -66,7 +67,7 @@ async def test_what_the_present_peer_brings_goes_its_way(uplink: Uplink, seen: S
     bring(uplink)
     assert [name for name, _ in seen.calls] == [
         *("passes", "send_audio", "paused", "level", "active", "waits", "send_frame", "picture_refused", "publish"),
-        *("traffic", "opened", "on_state"),
+        *("traffic", "publish", "opened", "on_state"),
     ]
     assert ("send_frame", (7, b"jpeg")) in seen.calls
 

@@ -121,7 +121,7 @@ test("a peer in doubt is lost when nothing comes, and is left alone when somethi
   const unheard = await connected();
   unheard.peer.doubt({ isUnheard: true });
   await unheard.clock.advance(10_000);
-  assert.deepEqual(unheard.lost, [500]);
+  assert.deepEqual(unheard.lost, [400]);
 
   const alive = await connected();
   alive.peer.doubt();

@@ -380,6 +380,7 @@ export class Call extends EventTarget {
     if (fact.type === "notice") this.#notice(fact.code, fact.text, fact.level);
     if (fact.type === "limits") this.#tell("limits", fact);
     if (fact.type === "move") this.#leg?.move();
+    if (fact.type === "unheard") this.#leg?.doubt({ isUnheard: true });
     if (fact.type === "state") this.#heardState(fact);
   }
 

@@ -7,8 +7,8 @@ import { answerWith, bundleOf, fragment } from "./sdpfrag.js";
 import { Trickle } from "./trickle.js";
 
 const SILENT_MS = 2_000; // without a byte while disconnected: the gateway reports at least every 1.5 s
-const UNHEARD_MS = 500; // the same, once the gateway has said that it hears nothing
-const LOOK_MS = 250;
+const UNHEARD_MS = 400; // the same, once the gateway has said that it hears nothing: it knocks every 100 ms then
+const LOOK_MS = 100;
 const VIDEO_BPS = 300_000;
 /** @type {{priority: RTCPriorityType, networkPriority: RTCPriorityType}} */
 const VOICE_FIRST = { priority: "high", networkPriority: "high" };

@@ -58,6 +58,7 @@ class Browser:
         self.rtcp: list[AnyRtcpPacket] = []
         self.losses: list[float] = []
         self.levels: list[float] = []
+        self.unheard: list[float] = []
         self.heard = bytearray()
         jpeg = JpegWorker()
         ignore = lambda *_: None  # noqa: E731
@@ -65,7 +66,7 @@ class Browser:
         audio = AudioUplink(self.heard.extend, lambda: None, lambda level_dbov, _: self.levels.append(level_dbov))
         formats = Formats(OPUS, RED, 1, {VP8: "vp8"}, {RTX: VP8})
         self.intake = Intake(8_000, 1_500)
-        self.plane = Plane(self, formats, VOICE, audio, video, self.intake, self.losses.append)
+        self.plane = Plane(self, formats, VOICE, audio, video, self.intake, self.losses.append, self.unheard.append)
 
     def send(self, datagram: bytes) -> bool:
         """What the plane sends."""
@@ -310,3 +311,27 @@ async def test_media_from_elsewhere_is_missed_only_when_none_comes_from_here() -
     assert not browser.plane.misses(rtcp.receiver_report(MIC, []))
     browser.says(2, b"\x78")
     assert not browser.plane.misses(stray)
+
+
+@virtually
+async def test_a_browser_that_is_not_heard_any_more_is_told_and_can_hear_us() -> None:
+    """By empty reports between the others, ten a second."""
+    browser = Browser()
+    browser.says(1, b"\x48")
+    await browser.passes(0.5)
+    browser.rtcp.clear()
+    await browser.passes(1.0)
+    assert [round(silent_s, 1) for silent_s in browser.unheard] == [0.6]
+    assert len(browser.rtcp) >= 9
+
+
+@virtually
+async def test_a_browser_whose_media_had_ended_is_waited_for() -> None:
+    """It reports, and sends no sound: what is not heard of it then says nothing."""
+    browser = Browser()
+    browser.says(1, b"\x48")
+    await browser.passes(1.2)
+    browser.reports(rtcp.receiver_report(MIC, []))
+    browser.unheard.clear()
+    await browser.passes(2.0)
+    assert browser.unheard == []
