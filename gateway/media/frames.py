@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.media.rtp import Packet, Unwrapper
+from gateway.media.rtp import TIMES, VIDEO_HZ, Packet, Unwrapper
 
 Codec = Literal["vp8", "h264"]
 
@@ -21,6 +21,7 @@ HOLE_MAX_S = 0.3  # a repetition that takes longer than a camera's frame is not 
 TRIES = 2  # round trips that a repetition may take, where those are longer
 RETRY_S = 0.04
 TAIL_S = 0.06  # a frame leaves a browser in one go: when its end has not come by then, it is lost
+LATE = 1.25  # of the time between the two frames before, by their timestamps: no camera is punctual
 WAITING_MAX = 1024  # packets: a key frame of 1080p has 200
 MISSING_MAX = 128
 PLI_LEAST_S = 0.5
@@ -42,6 +43,7 @@ class CodedFrame:
 class _Missing:
     since_s: float
     asked_s: float | None = None
+    until_s: float = math.inf  # it is asked for, because it may not exist
 
 
 class Frames:
@@ -53,7 +55,8 @@ class Frames:
         self._sequences = Unwrapper()
         self._waiting: dict[int, tuple[Packet, Codec]] = {}
         self._missing: dict[int, _Missing] = {}
-        self._open_s: float | None = None  # when the newest packet came, if its frame goes on after it
+        self._more_s = math.inf  # when the packet after the newest one is missed
+        self._ended: int | None = None  # the timestamp of the newest frame that did
         self._next: int | None = None  # where the next frame begins; None: at a key frame
         self._pli_s: float | None = None
         self._pli_wait_s = PLI_LEAST_S
@@ -69,6 +72,7 @@ class Frames:
         if packet.ssrc != self._ssrc:
             self._ssrc = packet.ssrc
             self._sequences = Unwrapper()
+            self._ended = None
             self.broken()
         before = self._sequences.newest
         number = self._sequences.unwrap(packet.sequence)
@@ -76,7 +80,7 @@ class Frames:
             return []
         self._missing.pop(number, None)
         if before is None or number > before:
-            self._open_s = None if packet.marker else now_s
+            self._more_s = now_s + TAIL_S + (self._next_frame_s(packet.timestamp) if packet.marker else 0.0)
         if before is not None and number > before + 1:
             if number - before + len(self._missing) > MISSING_MAX:
                 self.broken()
@@ -120,10 +124,11 @@ class Frames:
 
     def requests(self, now_s: float, rtt_s: float) -> list[int]:
         """Sequence numbers to ask for now."""
-        if self._open_s is not None and now_s - self._open_s > TAIL_S and self._sequences.newest is not None:
+        if now_s > self._more_s and self._sequences.newest is not None:
             # No later packet tells of this loss before the next frame, which may be a second away.
-            self._missing.setdefault(self._sequences.newest + 1, _Missing(math.inf))  # it may not exist
-            self._open_s = None
+            self._missing.setdefault(self._sequences.newest + 1, _Missing(math.inf, until_s=now_s + HOLE_MAX_S))
+            self._more_s = math.inf
+        self._missing = {number: missing for number, missing in self._missing.items() if now_s <= missing.until_s}
         due = [
             number
             for number, missing in self._missing.items()
@@ -151,6 +156,11 @@ class Frames:
     def ssrc(self) -> int | None:
         """The stream that comes."""
         return self._ssrc
+
+    def _next_frame_s(self, timestamp: int) -> float:
+        """In how long, at the most, the frame after this one comes, which ends now."""
+        before, self._ended = self._ended, timestamp
+        return math.inf if before is None else LATE * ((timestamp - before) % TIMES) / VIDEO_HZ
 
     def _whole(self, now_s: float) -> list[CodedFrame]:
         if self._next is None:

@@ -30,7 +30,6 @@ from gateway.media.video_uplink import VideoUplink
 from gateway.media.voice_stream import RTP_HZ
 from gateway.telemetry import metrics
 
-VIDEO_HZ = 90_000  # RTP clock of all video (RFC 3551 §5)
 MISSED_S = 0.1  # five packets of speech
 SENDS_S = 1.0  # without media before the last report: then silence means nothing
 REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
@@ -206,7 +205,7 @@ class Plane:
 
     def _count_video(self, packet: rtp.Packet, now_s: float) -> None:
         if self._video_reception is None or self._video_reception.ssrc != packet.ssrc:
-            self._video_reception = rtcp.Reception(packet.ssrc, VIDEO_HZ)
+            self._video_reception = rtcp.Reception(packet.ssrc, rtp.VIDEO_HZ)
         self._video_reception.add(packet.sequence, packet.timestamp, now_s)
 
     def _rtcp(self, data: bytes, now_s: float) -> None:

@@ -16,6 +16,7 @@ TWO_BYTE_EXTENSIONS = 0x1000  # RFC 8285 §4.3: the last four bits are free
 RED_BLOCK_HEADER = struct.Struct("!I")
 SEQUENCES = 1 << 16
 TIMES = 1 << 32
+VIDEO_HZ = 90_000  # the clock of all video (RFC 3551 §5)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ CONCEAL_MAX_MS = 100  # longer than that, guesses become words that nobody said
 HOLD_MAX_S = 0.26  # a delay that grows is followed this far; then the network has a gap and time goes on
 EARLY_S = 0.005  # a beat that was late at the start makes those after it look early
 SLACK_S = 0.01  # between wait and target, before the line is stretched: a beat in all, to either side half of it
+EDGE_S = 0.001  # and a little more, so that a wait at the edge is not stretched back and forth
 SPEECH_SLACK_S = 0.03  # while somebody speaks: a little can wait for a silence, in which it is not heard
 PHRASE_MS = 600  # of silence end a phrase; within one the line aims at the same wait, so that its rhythm stays
 AGREE_S = 8.0  # unless it goes on for so long with the wrong one
@@ -230,7 +231,7 @@ class Timeline:
         lies_ready = len(self._buffer) >= BLOCK_BYTES // 2  # about what `shorter` takes away
         if off_s < -(SLACK_S if silent else SPEECH_SLACK_S):
             changed = longer(samples)
-        elif off_s > SPEECH_SLACK_S or (silent and (lies_ready or off_s - BLOCK_MS / 1000 >= -SLACK_S)):
+        elif off_s > SPEECH_SLACK_S or (silent and (lies_ready or off_s - BLOCK_MS / 1000 >= EDGE_S - SLACK_S)):
             changed = shorter(samples)
         else:
             return pcm

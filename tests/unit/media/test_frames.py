@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.media.frames import (
     HOLE_MAX_S,
+    LATE,
     MISSING_MAX,
     PLI_LEAST_S,
     PLI_MOST_S,
@@ -90,7 +91,7 @@ def test_what_is_missing_is_asked_for_and_waited_for() -> None:
     assert frames.requests(0.75, 0.1) == []
     assert frames.requests(0.81, 0.1) == [2 + SEQUENCES]
     assert [frame.data for frame in push(frames, packet(2, DELTA, 1), now_s=0.85)] == [b"\x01delta", b"\x01delta"]
-    assert frames.requests(2.0, 0.1) == []
+    assert frames.requests(1.0, 0.1) == []
 
 
 def test_a_hole_is_given_up_after_300_ms() -> None:
@@ -151,6 +152,21 @@ def test_a_lost_end_is_noticed_before_the_next_frame() -> None:
     frames = Frames()
     push(frames, packet(1, KEY))
     assert frames.requests(10.0, 0.1) == []
+
+
+def test_a_frame_that_is_lost_as_a_whole_is_asked_for_before_the_next_one_tells_of_it() -> None:
+    """When it is late by more than cameras are; a third of a second long, because the camera may have slowed down."""
+    frames, tick_s = Frames(), 0.02
+    push(frames, packet(1, KEY), now_s=10.0)
+    push(frames, packet(2, DELTA, 1), now_s=10.33)
+    asked = {10.33 + beat * tick_s: frames.requests(10.33 + beat * tick_s, RTT_S) for beat in range(200)}
+    when = [at_s for at_s, numbers in asked.items() if numbers]
+    assert {tuple(asked[at_s]) for at_s in when} == {(3 + SEQUENCES,)}
+    assert LATE / 3 < when[0] - 10.33 < LATE / 3 + TAIL_S + 2 * tick_s
+    assert when[-1] - when[0] <= HOLE_MAX_S
+    assert frames.lost_frames == 0
+    assert len(push(frames, packet(3, DELTA, 2), now_s=14.5)) == 1
+    assert frames.requests(14.6, RTT_S) == []
 
 
 def test_padding_has_a_number_and_no_picture() -> None:

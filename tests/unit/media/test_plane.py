@@ -136,7 +136,7 @@ async def test_the_camera_is_asked_for_what_is_missing_and_for_key_frames() -> N
     assert browser.asked(CAMERA) == [3]
     browser.says(77, b"\x00\x03\x10\x01delta", RTX, REPAIR, marker=True)
     await browser.passes(0.5)
-    assert browser.asked(CAMERA) == [3]
+    assert browser.asked(CAMERA).count(3) == 1
     assert not browser.plane._video.frames.needs_key  # type: ignore[union-attr]
     await browser.passes(2.0)
     assert rtcp.APPLICATION in {one.fmt for one in browser.rtcp if isinstance(one, RtcpPsfbPacket)}
