@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import fractions
 import json
+import signal
 import wave
 from pathlib import Path
 
@@ -164,6 +165,7 @@ def main() -> None:
         print(f"Open http://127.0.0.1:{runner.addresses[0][1]}/", flush=True)
         await asyncio.Event().wait()
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without one
     asyncio.run(serve())
 
 
