@@ -27,7 +27,8 @@ from bench.capacity.scenario import SCENARIOS
 from bench.peers.servers import PEERS
 from bench.provenance import provenance
 
-STEPS = {"audio": (10, 40, 80), "page": (10, 25, 40, 50), "480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
+STEPS = {"audio": (10, 40, 80), "page": (10, 25, 40, 50)}
+STEPS |= {"480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
 STEPS |= {"480p-keys": (4, 10, 20), "720p-keys": (2, 8, 14)}
 PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some
 PARTS = ("load", "floor", "peers", "start", "delay", "workers", "admission")
