@@ -48,10 +48,11 @@ picture moves all the time. *Key frames on demand* is `GATEWAY_VIDEO_KEY_FRAMES=
 {seconds:.0f} s. Processor time is that of the server alone; what a call costs, in the charts, the targets and the
 README, is that with the most calls whose sound still came steadily (a cadence with a p99 of at most 80 ms).
 
-On a shared machine the same work takes up to half as long again as on an idle one: trust the ratios within the run.
-And a server with few calls pays more for each, because it finds its caches cold whenever it wakes up: see the
-gateway's own steps. The others were measured with few calls, because Pipecat fills a core with four and the plain
-bridge with ten; beside them belongs the gateway's smallest step too.
+On a busy shared machine the same work takes up to twice as long as on a quiet one, for every server and for the
+codecs: trust the ratios within the run, and plan with room. A server with few calls pays more for each, because it
+finds its caches cold whenever it wakes up: see the gateway's own steps. The others were measured with few calls,
+because Pipecat fills a core with less than ten and the plain bridge with less than twenty; beside them belongs the
+gateway's smallest step too.
 
 """
 
