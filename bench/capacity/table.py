@@ -51,8 +51,8 @@ README, is that with the most calls whose sound still came steadily (a cadence w
 On a busy shared machine the same work takes up to twice as long as on a quiet one, for every server and for the
 codecs: trust the ratios within the run, and plan with room. A server with few calls pays more for each, because it
 finds its caches cold whenever it wakes up: see the gateway's own steps. The others were measured with few calls,
-because Pipecat fills a core with less than ten and the plain bridge with less than twenty; beside them belongs the
-gateway's smallest step too.
+because Pipecat fills a core with about ten and the plain bridge with about fifteen, on a quiet machine; beside them
+belongs the gateway's smallest step too.
 
 """
 

@@ -39,7 +39,7 @@ from gateway.media.datagrams import Address
 from gateway.media.key_frames import KeyFrames
 from gateway.media.peer_sink import Direction, PeerSink, PeerState, TrickleCandidate
 from gateway.media.pictures import Frame, Pictures
-from gateway.media.plane import Plane
+from gateway.media.plane import SENDS_S, Plane
 from gateway.media.video_uplink import VideoUplink
 from gateway.media.voice import Voice
 from gateway.media.voice_stream import VoiceStream
@@ -389,7 +389,7 @@ class Peer:
     def _sends_media(self) -> bool:
         """Whether, when it was last heard, the browser sent sound or pictures: silence then means something."""
         rtp_s = self._plane.last_rtp_s if self._plane is not None else None
-        return rtp_s is not None and self._heard_s is not None and self._heard_s - rtp_s < 1.0
+        return rtp_s is not None and self._heard_s is not None and self._heard_s - rtp_s < SENDS_S
 
     async def _watch(self) -> None:
         """Follow the state of the connection; returns when it is over."""
