@@ -29,7 +29,7 @@ CONNECT_S = 5.0
 STUN_HEADER_BYTES = 20
 UDP, TCP = 17 << 24, 6 << 24  # values of REQUESTED-TRANSPORT: protocol numbers in the first byte
 FAMILIES = {4: 1, 6: 2}  # RFC 8656 §18.6
-STALE_NONCE = 438
+ALLOCATION_MISMATCH, STALE_NONCE = 437, 438
 
 # What aioice never asks for itself. The tables are its public names and only grow by this.
 for _kind, _name in ((0x0017, "REQUESTED-ADDRESS-FAMILY"), (0x8000, "ADDITIONAL-ADDRESS-FAMILY")):
@@ -79,7 +79,8 @@ def servers_of(entries: tuple[IceServer, ...]) -> list[Server]:
 class Client:
     """`async with Client(server) as client: await client.binding()`.
 
-    `local` is the address to ask from (UDP only). `tls` replaces the context that verifies certificates.
+    `local` is the address to ask from (UDP only; its port is a wish, see `allocate`). `tls` replaces the context that
+    verifies certificates.
     """
 
     def __init__(self, server: Server, *, local: Address | None = None, tls: ssl.SSLContext | None = None) -> None:
@@ -92,6 +93,10 @@ class Client:
         self._allocated = False
 
     async def __aenter__(self) -> Client:
+        await self._connect()
+        return self
+
+    async def _connect(self) -> None:
         where = f"{self._server.host} port {self._server.port}"
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -102,7 +107,13 @@ class Client:
             raise Unreachable(f"TLS with {where} failed: {error.reason or error}") from None
         except OSError as error:
             raise Unreachable(f"{where} cannot be reached: {error.strerror or error}") from None
-        return self
+
+    async def _leave_port(self) -> None:
+        assert self._way is not None
+        self._way.close()
+        if self._local is not None:
+            self._local = (self._local[0], 0)
+        await self._connect()
 
     async def _open(self) -> _Datagrams | _Stream:
         server = self._server
@@ -131,13 +142,23 @@ class Client:
         return _address(answer, "XOR-MAPPED-ADDRESS")
 
     async def allocate(self, *, family: int | None = None, also: int | None = None, transport: int = UDP) -> Address:
-        """Ask for a relay, of family 4 or 6, and for one `also` of the other; its address. Raises Refused."""
+        """Ask for a relay, of family 4 or 6, and for one `also` of the other; its address. Raises Refused.
+
+        A port that an older allocation still holds is left for another one (RFC 8656 §7.4, 437): coturn keeps what was
+        freed for about a second, and the system may give its port to us.
+        """
         attributes: dict[str, Any] = {"REQUESTED-TRANSPORT": transport}
         if family is not None:
             attributes["REQUESTED-ADDRESS-FAMILY"] = FAMILIES[family]
         if also is not None:
             attributes["ADDITIONAL-ADDRESS-FAMILY"] = FAMILIES[also]
-        answer = await self._signed(stun.Method.ALLOCATE, attributes)
+        try:
+            answer = await self._signed(stun.Method.ALLOCATE, attributes)
+        except Refused as refused:
+            if refused.code != ALLOCATION_MISMATCH or self._allocated:
+                raise
+            await self._leave_port()
+            answer = await self._signed(stun.Method.ALLOCATE, attributes)
         self._allocated = True
         return _address(answer, "XOR-RELAYED-ADDRESS")
 

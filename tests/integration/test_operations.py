@@ -85,16 +85,19 @@ async def test_lines_of_the_log_belong_to_their_session(open_client: Any) -> Non
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(json.loads(JsonFormatter().format(record)))
 
+    def said(words: str) -> int:
+        return sum(words in line["text"] for line in lines)
+
     logger, handler = logging.getLogger("gateway"), Capture()
     level, _ = logger.level, logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         client = await open_client()
         async with Caller(client) as first, Caller(client) as second:
-            for caller in (first, second):
-                await asyncio.wait_for(caller.connected.wait(), PATIENCE_S)
-                await caller.end()
-        await condition(lambda: sum("is gone" in line["text"] for line in lines) == 2)
+            await condition(lambda: said("peer is connected") == 2)
+            await first.end()
+            await second.end()
+        await condition(lambda: said("is gone") == 2)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -119,6 +119,19 @@ async def test_strangers_get_nothing(coturn: Coturn) -> None:
             await client.allocate_anonymously()
 
 
+async def test_a_port_of_an_older_relay_is_left_for_another(coturn: Coturn) -> None:
+    """What was freed a moment ago still stands in coturn, and its port refuses the next caller's relay (437)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind((coturn.address, 0))
+        local = free.getsockname()
+    refusals = coturn.log.count("error 437")
+    for user in ("earlier", "later"):
+        async with Client(of(coturn, user=user), local=local) as client:
+            await client.allocate()
+        await asyncio.sleep(0)  # the loop closes a socket one turn after it was told to
+    assert coturn.log.count("error 437") == refusals + 1
+
+
 async def test_one_user_cannot_take_all(coturn: Coturn) -> None:
     """The quota counts the stable part of the name, not the expiry in front of it, which differs each time."""
     async with contextlib.AsyncExitStack() as stack:
