@@ -24,7 +24,7 @@ from bench.capacity.model import ANSWER_S
 from bench.capacity.recording import LOOP_S, PictureFormat, coded_frames, picture, speech
 from bench.capacity.scenario import Scenario
 from gateway.media.jpeg import QUANTIZERS, fit
-from gateway.media.opus import OpusDecoder, OpusEncoder
+from gateway.media.opus import BITRATE_BPS, OpusDecoder, OpusEncoder
 from gateway.settings import Settings
 
 LEAST_S = 0.2  # of processor time, for each part
@@ -70,6 +70,7 @@ def _decode_sound() -> float:
 
 def _encode_voice() -> float:
     decoder, encoder = OpusDecoder(24_000), OpusEncoder(24_000)
+    encoder.tune(bitrate_bps=BITRATE_BPS, loss_percent=0)  # as the gateway does where nothing is lost, as here
     pieces = [decoder.decode(packet.payload) for packet in speech()[: int(ANSWER_S * PACKETS_PER_S)]]
     return cost_s(lambda: [encoder.encode(piece) for piece in pieces]) / len(pieces)
 

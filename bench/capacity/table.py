@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,13 @@ DELAY_TARGETS = {
     ("wire_to_rtp", "p99"): 25,
     ("barge_in", "p99"): 45,
 }
+CALLS_HEAD = ["at once", "a call", "one more", "threads", "pictures/s", "cadence", "sound", "lag", "beside"]
 DELAY_WORDS = {
     "mic_to_wire": "sound: from the phone's packet to the wire to the model, the 40 ms of a message included",
     "wire_to_rtp": "the model's voice: from its wire to the first packet to the phone",
     "barge_in": "from `interrupted` to the last packet of the old answer",
 }
+TIMES_ONE = "two workers, times one"  # the one target that is to be passed
 READY_S, IDLE_MB, WORKERS_TIMES, CADENCE_MS = 1.0, 90.0, 1.9, 80.0
 HEAD = """# Capacity
 
@@ -125,7 +127,11 @@ def _judged_whole(facts: Facts) -> Iterator[Judgement]:
             yield from at_most(words, "{:.0f} ms", bound, row[kind].get(share))
     if two := facts.get("workers"):
         times = _times_one(two)
-        yield "two workers, times one", "{:.2f}", WORKERS_TIMES, times, times >= WORKERS_TIMES
+        yield TIMES_ONE, "{:.2f}", WORKERS_TIMES, times, times >= WORKERS_TIMES
+    if crowd := facts.get("crowd"):
+        step = crowd["steps"][-1]
+        words = f"two workers, {step['calls']} calls at once: cadence p99"
+        yield from at_most(words, "{:.0f} ms", CADENCE_MS, step["cadence"]["p99_ms"])
     if met := facts.get("admission"):
         yield from at_most("cadence p99 of a gateway that takes no more", "{:.0f} ms", CADENCE_MS, met["p99_ms"])
 
@@ -145,7 +151,7 @@ def render(facts: Facts) -> str:
     parts = [HEAD.format(**facts), "![Processor time of a call](capacity.svg)\n\n", _calls(facts), _floors(facts)]
     parts += [_delays(facts), _rest(facts), "## Targets\n\n| target | | measured | |\n| --- | --- | --- | --- |\n"]
     for what, form, bound, value, met in judged(facts):
-        sign = "≥" if what.startswith("two workers") else "≤"
+        sign = "≥" if what == TIMES_ONE else "≤"
         verdict = "met" if met else "**missed**"
         parts.append(f"| {what} | {sign} {form.format(bound)} | {form.format(value)} | {verdict} |\n")
     return "".join(parts)
@@ -156,28 +162,39 @@ def _calls(facts: Facts) -> str:
         "## What a call costs\n\n*a call*: percent of one core. *cadence*: between two messages of 40 ms to the model, "
         "ms: p50, p99, most. *sound*: of what should have come, of the call with least. *lag*: of the event "
         "loop, p99. *beside*: what model and callers took of the same machine meanwhile, percent of one core.\n\n"
-        "| calls | server | at once | a call | one more | threads | pictures/s | cadence | sound | lag | beside |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     )
+    text += _head("calls", "server", *CALLS_HEAD)
     for run in facts["runs"]:
         more = further_mb(run)
         for step in run["steps"]:
-            steady, lag = step["cadence"], step["lag_p99_ms"]
-            cells = [
-                SCENARIOS[run["scenario"]].words,
-                BASELINES.get(run["server"], run["server"]),
-                str(step["calls"]),
-                f"{step['percent']:.2f} %",
-                NOTHING if more is None else f"{more:.1f} MB",
-                str(step["threads"]),
-                f"{step['frames_per_s']:.1f}",
-                f"{steady['p50_ms']:.0f}, {steady['p99_ms']:.0f}, {steady['most_ms']:.0f}",
-                f"{steady['share'] * 100:.1f} %",
-                NOTHING if lag is None else f"≤ {lag:.0f} ms",
-                f"{step['model_percent'] + step['replayer_percent']:.0f} %",
-            ]
-            text += f"| {' | '.join(cells)} |\n"
+            lag, cells = step["lag_p99_ms"], _cells(step)
+            cells["one more"] = NOTHING if more is None else f"{more:.1f} MB"
+            cells["threads"] = str(step["threads"])
+            cells["lag"] = NOTHING if lag is None else f"≤ {lag:.0f} ms"
+            whose = SCENARIOS[run["scenario"]].words, BASELINES.get(run["server"], run["server"])
+            text += _row([*whose, *(cells[name] for name in CALLS_HEAD)])
     return text + "\n"
+
+
+def _cells(step: Facts) -> dict[str, str]:
+    """What is told of a step, by its heading."""
+    steady = step["cadence"]
+    return {
+        "at once": str(step["calls"]),
+        "a call": f"{step['percent']:.2f} %",
+        "pictures/s": f"{step['frames_per_s']:.1f}",
+        "cadence": f"{steady['p50_ms']:.0f}, {steady['p99_ms']:.0f}, {steady['most_ms']:.0f}",
+        "sound": f"{steady['share'] * 100:.1f} %",
+        "beside": f"{step['model_percent'] + step['replayer_percent']:.0f} %",
+    }
+
+
+def _head(*names: str) -> str:
+    return _row(names) + "| --- " * len(names) + "|\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _floors(facts: Facts) -> str:
@@ -188,13 +205,12 @@ def _floors(facts: Facts) -> str:
         "*UDP* is one system call for each packet, *WebSocket* a masked message and its write.\n\n"
     )
     names = list(dict.fromkeys(name for parts in facts["floor"].values() for name in parts))
-    text += f"| calls | {' | '.join(names)} | all | the gateway, times that |\n"
-    text += "| --- " * (len(names) + 3) + "|\n"
+    text += _head("calls", *names, "all", "the gateway, times that")
     for scenario, parts in facts["floor"].items():
         whole, run = sum(parts.values()), _run(facts, "gateway", scenario)
         cells = [f"{parts[name]:.2f}" if name in parts else NOTHING for name in names]
         times = NOTHING if run is None else f"{percent(run) / whole:.2f}"
-        text += f"| {SCENARIOS[scenario].words} | {' | '.join(cells)} | {whole:.2f} | {times} |\n"
+        text += _row([SCENARIOS[scenario].words, *cells, f"{whole:.2f}", times])
     return text + "\n"
 
 
@@ -215,6 +231,13 @@ def _rest(facts: Facts) -> str:
     if two := facts.get("workers"):
         counts = " and ".join(f"{calls} calls at {cost:.2f} % each" for calls, cost in zip(*two.values(), strict=True))
         text += f"One worker and two: {counts}, two carry {_times_one(two):.2f} times as many.\n\n"
+    if crowd := facts.get("crowd"):
+        text += (
+            f"Two workers on these cores, {SCENARIOS[crowd['scenario']].words}; callers and model need the same cores, "
+            "so that the machine has nothing left in the end:\n\n"
+        )
+        text += _head(*_cells(crowd["steps"][0]))
+        text += "".join(_row(_cells(step).values()) for step in crowd["steps"]) + "\n"
     if met := facts.get("admission"):
         text += (
             f"With the usual limits of load a gateway of one process took {met['calls']} calls of sound alone"

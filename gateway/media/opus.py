@@ -21,13 +21,17 @@ SET_BITRATE = 4002
 SET_COMPLEXITY = 4010
 SET_INBAND_FEC = 4012
 SET_PACKET_LOSS_PERC = 4014
+SET_SIGNAL = 4024
 RESET_STATE = 4028
+SIGNAL_AUTO = -1000
+SIGNAL_MUSIC = 3002
 
 PACKET_MAX_MS = 120  # RFC 6716 §3.2.5
 CONCEAL_STEP_MS = 5  # libopus guesses in multiples of 2.5 ms
 PACKET_MAX_BYTES = 1276  # RFC 6716 §3.2: one frame of 1275 bytes and its TOC
 BITRATE_BPS = 32_000
 COMPLEXITY = 1  # 60 % of the CPU of 3; STOI of our sentence is 0.978 against 0.983, with copies for loss 0.97 as there
+CLEAN_COMPLEXITY = 0  # of CELT: 70 % of the CPU of 1, and the better STOI, 0.987 against 0.97
 EXPECTED_LOSS_PERCENT = 10  # makes the encoder repeat each frame in the next one, coarser (LBRR)
 
 
@@ -78,13 +82,8 @@ class OpusEncoder:
         self._encoder = self._opus.opus_encoder_create(rate_hz, 1, APPLICATION_VOIP, ctypes.byref(error))
         if error.value != OK:
             raise ValueError(f"libopus takes no rate of {rate_hz} Hz")
-        for request, value in (
-            (SET_BITRATE, BITRATE_BPS),
-            (SET_COMPLEXITY, COMPLEXITY),
-            (SET_INBAND_FEC, 1),
-            (SET_PACKET_LOSS_PERC, EXPECTED_LOSS_PERCENT),
-        ):
-            self._opus.opus_encoder_ctl(ctypes.c_void_p(self._encoder), ctypes.c_int(request), ctypes.c_int32(value))
+        self._set((SET_INBAND_FEC, 1))
+        self.tune(bitrate_bps=BITRATE_BPS, loss_percent=EXPECTED_LOSS_PERCENT)
         self._packet = ctypes.create_string_buffer(PACKET_MAX_BYTES)
 
     def encode(self, pcm: bytes) -> bytes:
@@ -92,11 +91,25 @@ class OpusEncoder:
         size = self._opus.opus_encode(self._encoder, pcm, len(pcm) // 2, self._packet, PACKET_MAX_BYTES)
         if size < 0:
             raise ValueError(f"libopus cannot encode {len(pcm)} bytes as one frame (error {size})")
-        return self._packet.raw[:size]
+        return ctypes.string_at(self._packet, size)
 
     def tune(self, *, bitrate_bps: int, loss_percent: int) -> None:
-        """Fit the coming packets to a network."""
-        for request, value in ((SET_BITRATE, bitrate_bps), (SET_PACKET_LOSS_PERC, loss_percent)):
+        """Fit the coming packets to a network.
+
+        Only SILK has copies of a frame in the next one (RFC 6716 §2.1.7). Where nothing is lost, CELT gives a quarter
+        of its work at 32 kbit/s: STOI of our sentence is 0.987 against 0.978. Libopus takes it for what it is told is
+        music.
+        """
+        loses = loss_percent > 0
+        self._set(
+            (SET_BITRATE, bitrate_bps),
+            (SET_PACKET_LOSS_PERC, loss_percent),
+            (SET_SIGNAL, SIGNAL_AUTO if loses else SIGNAL_MUSIC),
+            (SET_COMPLEXITY, COMPLEXITY if loses else CLEAN_COMPLEXITY),
+        )
+
+    def _set(self, *controls: tuple[int, int]) -> None:
+        for request, value in controls:
             self._opus.opus_encoder_ctl(ctypes.c_void_p(self._encoder), ctypes.c_int(request), ctypes.c_int32(value))
 
     def __del__(self) -> None:

@@ -14,13 +14,15 @@ from gateway.media.playout import CHUNK_MS, RATE_HZ
 
 RTP_HZ = 48_000  # of Opus, whatever the encoder's rate (RFC 7587 §4.1)
 TICK_RTP = RTP_HZ * CHUNK_MS // 1000
-# An Opus packet of nothing but its TOC (RFC 6716 §3.1: wideband SILK, 20 ms, mono): "nothing is said now". Without it a
-# browser takes the silence for loss, and makes up sound for it; and the loss of the last words would never be noticed.
-SILENCE = b"\x48"
-SILENCE_TICKS = 3  # one of them arrives
+# After the last words the line is silent, which is said in two ways. The sound of silence (RFC 6716 §4.3: CELT, 20 ms,
+# mono, with its flag of silence) ends what a decoder would go on humming. Nothing but a TOC (§3.1: wideband SILK, 20
+# ms, mono) says that nothing more is sent: a browser would take it for loss, and make up sound; and the loss of the
+# last words would never be noticed.
+HUSH, SILENCE = b"\xd8\xff\xfe", b"\x48"
+ENDING = (HUSH, HUSH, SILENCE, SILENCE, SILENCE)  # one of each arrives
 LOSS_MAX_PERCENT = 30  # more redundancy than this leaves too few bits for the words
 LOSSY_PERCENT = 5
-CLEAN_PERCENT = 0.5  # below it a coarse copy of each frame is only a third more work and fewer bits for the words
+CLEAN_PERCENT = 0.5  # below it a coarse copy of each frame is only more work, and fewer bits for the words
 LOSSY_BITRATE_BPS = 40_000  # room for the redundancy
 
 Send = Callable[[bytes, int, bool], None]  # payload, RTP time, whether it begins after a silence
@@ -35,16 +37,16 @@ class VoiceStream:
         self._send = send
         self._encoder = OpusEncoder(RATE_HZ)
         self._rtp_time = 0
-        self._silent_ticks = SILENCE_TICKS
+        self._silent_ticks = len(ENDING)
 
     def play(self, pcm: bytes | None, missed: int) -> None:
         """The next 20 ms, 24 kHz mono s16le, or None for silence, after so many beats that were missed."""
         self._rtp_time += missed * TICK_RTP
         if pcm is not None:
-            self._send(self._encoder.encode(pcm), self._rtp_time, self._silent_ticks >= SILENCE_TICKS)
+            self._send(self._encoder.encode(pcm), self._rtp_time, self._silent_ticks >= len(ENDING))
             self._silent_ticks = 0
-        elif self._silent_ticks < SILENCE_TICKS:
-            self._send(SILENCE, self._rtp_time, False)
+        elif self._silent_ticks < len(ENDING):
+            self._send(ENDING[self._silent_ticks], self._rtp_time, False)
             self._silent_ticks += 1
         self._rtp_time += TICK_RTP
 

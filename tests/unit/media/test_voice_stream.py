@@ -3,10 +3,11 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from gateway.media.opus import OpusDecoder, has_lbrr
 from gateway.media.playout import CHUNK_BYTES, CHUNK_MS, RATE_HZ
-from gateway.media.voice_stream import SILENCE, SILENCE_TICKS, TICK_RTP, VoiceStream
+from gateway.media.voice_stream import ENDING, HUSH, SILENCE, TICK_RTP, VoiceStream
 
 CHUNK = (8000 * np.sin(2 * np.pi * 300 * np.arange(CHUNK_BYTES // 2) / RATE_HZ)).astype("<i2").tobytes()
 
@@ -42,14 +43,32 @@ def test_of_silence_only_the_beginning_is_sent() -> None:
     line = Line()
     line.play(CHUNK, 5)
     line.play(None, 40)
-    assert [payload for payload, *_ in line.packets[5:]] == [SILENCE] * SILENCE_TICKS
+    assert [payload for payload, *_ in line.packets[5:]] == list(ENDING)
     line.play(CHUNK)
     assert line.packets[-1][1:] == (45 * TICK_RTP, True)
 
 
-def test_the_packet_of_silence_is_opus() -> None:
-    """A decoder takes it for 20 ms in which nothing was sent."""
-    assert len(OpusDecoder(16_000).decode(SILENCE)) == 16_000 * CHUNK_MS // 1000 * 2
+@pytest.mark.parametrize("packet", [HUSH, SILENCE])
+def test_the_packets_of_silence_are_opus(packet: bytes) -> None:
+    """A decoder takes each for 20 ms."""
+    assert len(OpusDecoder(16_000).decode(packet)) == 16_000 * CHUNK_MS // 1000 * 2
+
+
+@pytest.mark.parametrize("loss_percent", [0.0, 10.0])
+def test_a_voice_that_is_cut_off_does_not_hum_on(loss_percent: float) -> None:
+    """A decoder that gets nothing after the ending makes up nothing, whichever of its packets is lost."""
+    for lost in range(len(ENDING)):
+        line, decoder = Line(), OpusDecoder(RATE_HZ)
+        line.stream.reported_loss(loss_percent)
+        line.play(CHUNK, 20)
+        line.play(None, len(ENDING))
+        for index, (payload, *_) in enumerate(line.packets):
+            if index - 20 == lost:
+                decoder.conceal(CHUNK_MS)
+            else:
+                decoder.decode(payload)
+        made_up = np.frombuffer(b"".join(decoder.conceal(CHUNK_MS) for _ in range(20)), "<i2")
+        assert np.abs(made_up).max() < 100, lost
 
 
 def test_a_stall_is_skipped_and_not_sent_in_a_burst() -> None:
@@ -96,3 +115,19 @@ def test_a_network_that_loses_nothing_carries_no_copies() -> None:
     assert has_copies()
     line.stream.reported_loss(0.2)
     assert not has_copies()
+
+
+def test_only_a_network_with_losses_gets_the_codec_that_has_copies() -> None:
+    """CELT (RFC 6716 §3.1: configurations from 16 on) while nothing is lost, SILK otherwise and before it is known."""
+    line = Line()
+
+    def uses_celt() -> bool:
+        line.packets.clear()
+        line.play(CHUNK, 10)
+        return all(payload[0] >> 3 >= 16 for payload, *_ in line.packets[5:])
+
+    assert not uses_celt()
+    line.stream.reported_loss(0)
+    assert uses_celt()
+    line.stream.reported_loss(3)
+    assert not uses_celt()
