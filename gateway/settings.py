@@ -282,7 +282,7 @@ class Settings(LimitSettings, BaseSettings):
     audio_redundancy: bool = Field(
         True,
         description="Speech in each packet and the next (RED): 40 kbit/s more, and a lost packet is there 20 ms later "
-        "instead of a round trip. The model's voice is sent so while packets get lost.",
+        "instead of a round trip. The model's voice is sent so while packets get lost, thrice while many do.",
     )
     connect_timeout_s: float = Field(
         15.0, gt=0, description="Seconds a browser may take from the answer to connected media."

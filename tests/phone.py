@@ -77,7 +77,7 @@ class Phone:
                     (first_sequence + index) % SEQUENCES,
                     (first_timestamp + index * PACKET_TICKS) % TIMES,
                     SSRC,
-                    wrap_red(OPUS, payload, (payloads[index - 1], PACKET_TICKS) if index else None) if red else payload,
+                    wrap_red(OPUS, payload, *[(payloads[index - 1], PACKET_TICKS)][:index]) if red else payload,
                 ),
             )
             for index, payload in enumerate(payloads)

@@ -105,7 +105,7 @@ class Pipeline:
         stream = VoiceStream(lambda payload, rtp_time, begins: self.plane.send_voice(payload, rtp_time, begins))
         formats = Formats(OPUS, RED, LEVEL, {}, {})
         self._intake = Intake(8_000, 1_500)
-        told_of = stream.reported_loss, uplink.peer_unheard
+        told_of = stream.protect, uplink.peer_unheard
         self.plane = Plane(self, formats, 9, audio, None, self._intake, *told_of)
         self._voice.join(stream, publishes=True)
 

@@ -162,8 +162,8 @@ class Call:
             self.marks.append(now_s())
         payload, payload_type = packet.payload, self._opus or 0
         if self._red is not None:
-            before = (self._before, TICK_RTP) if self._before else None
-            payload, payload_type, self._before = rtp.wrap_red(payload_type, payload, before), self._red, payload
+            before = [(self._before, TICK_RTP)] if self._before else []
+            payload, payload_type, self._before = rtp.wrap_red(payload_type, payload, *before), self._red, payload
         head = rtp.HEADER.pack(
             0x90 if self._level_extension is not None else 0x80,
             payload_type,

@@ -24,7 +24,8 @@ from bench.capacity.model import ANSWER_S
 from bench.capacity.recording import LOOP_S, PictureFormat, coded_frames, picture, speech
 from bench.capacity.scenario import Scenario
 from gateway.media.jpeg import QUANTIZERS, fit
-from gateway.media.opus import BITRATE_BPS, OpusDecoder, OpusEncoder
+from gateway.media.opus import OpusDecoder, OpusEncoder
+from gateway.media.protection import BITRATE_BPS
 from gateway.settings import Settings
 
 LEAST_S = 0.2  # of processor time, for each part

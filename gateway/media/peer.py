@@ -326,9 +326,9 @@ class Peer:
             self._video = VideoUplink(pictures, KeyFrames() if self._settings.video_key_frames else None)
         if directions.get("audio") in ("sendrecv", "sendonly"):
             self._ear = VoiceStream(self._send_voice)
-        on_voice_loss = self._ear.reported_loss if self._ear is not None else None
+        on_protection = self._ear.protect if self._ear is not None else None
         formats, ssrc = formats_of(answer_sdp), ssrc_of(self._pc, 0)
-        told_of = on_voice_loss, sink.peer_unheard
+        told_of = on_protection, sink.peer_unheard
         self._plane = Plane(leg, formats, ssrc, audio, self._video, self._intake, *told_of)
 
     # The voice

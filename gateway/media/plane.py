@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from gateway.media.answer import Formats
 from gateway.media.audio_uplink import AudioUplink
 from gateway.media.bandwidth import LEAST_BPS, Bandwidth
 from gateway.media.knocking import Knocking
+from gateway.media.protection import COPIES_MOST, Protection, protection
 from gateway.media.reorder import RTT_START_S
 from gateway.media.sender import RtpSender
 from gateway.media.video_uplink import VideoUplink
@@ -36,7 +37,6 @@ REPORT_S = 1.0  # between reports, varied by half (RFC 3550 §6.2 asks for that)
 FIRST_REPORT_S = 0.2  # a camera starts at a low rate until the first REMB
 LOSS_SMOOTHING = 0.3
 LOSS_LEAST_PACKETS = 10  # of the voice since the report before, for one to say something
-RED_PERCENT = 2.0  # of loss, from which the voice is sent twice: a repetition may come too late to be played
 
 
 class Way(Protocol):
@@ -77,7 +77,7 @@ class Plane:
         audio: AudioUplink | None,
         video: VideoUplink | None,
         intake: Intake,
-        on_voice_loss: Callable[[float], None] | None,
+        on_protection: Callable[[Protection], None] | None,
         on_unheard: Callable[[float], None],
     ) -> None:
         self.stats = PlaneStats()
@@ -91,11 +91,12 @@ class Plane:
         self._video = video
         self._intake = intake
         self._video_types = frozenset((*formats.video, *formats.rtx))
-        self._on_voice_loss = on_voice_loss
+        self._on_protection = on_protection
         self._on_unheard = on_unheard
         self._knocking = Knocking()
         self._sender = RtpSender(ssrc)
-        self._voice_before: tuple[bytes, int] | None = None  # payload and RTP time of the newest packet
+        self._protection = Protection()
+        self._voice_before: deque[tuple[bytes, int]] = deque(maxlen=COPIES_MOST)  # payload and RTP time
         self._counted = (0, 0)  # packets of the voice, and those asked for again, at the report before
         self._audio_reception: rtcp.Reception | None = None
         self._video_reception: rtcp.Reception | None = None
@@ -233,8 +234,16 @@ class Plane:
         _count("voice", sent, max(missed, round(sent * percent / 100)))
         percent = min(100.0, max(percent, 100 * missed / sent))
         self.stats.voice_loss_percent += LOSS_SMOOTHING * (percent - self.stats.voice_loss_percent)
-        if self._on_voice_loss is not None:
-            self._on_voice_loss(self.stats.voice_loss_percent)
+        self._protect_voice()
+
+    def _protect_voice(self) -> None:
+        """As the worse of both directions asks: what is lost on the way here is known first."""
+        loss_percent = max(self.stats.voice_loss_percent, self.stats.microphone_loss_percent)
+        chosen = protection(loss_percent, red=self._formats.red is not None)
+        if chosen != self._protection:
+            self._protection = chosen
+            if self._on_protection is not None:
+                self._on_protection(chosen)
 
     # Out
 
@@ -242,14 +251,14 @@ class Plane:
         """One packet of the model's voice."""
         if self._way.srtp is None or self._formats.opus is None:
             return
-        before, self._voice_before = self._voice_before, (payload, rtp_time)
-        payload_type = self._formats.opus
-        loss_percent = max(self.stats.voice_loss_percent, self.stats.microphone_loss_percent)
-        if self._formats.red is not None and loss_percent >= RED_PERCENT:
-            redundant = (before[0], rtp_time - before[1]) if before is not None and not begins else None
-            payload = rtp.wrap_red(payload_type, payload, redundant)
-            payload_type = self._formats.red
-        self._protect(self._sender.packet(payload_type, payload, rtp_time, time.time(), begins=begins))
+        if begins:
+            self._voice_before.clear()
+        payload_type, sent, copies = self._formats.opus, payload, self._protection.copies
+        if copies and self._formats.red is not None:
+            earlier = [(before, rtp_time - then) for before, then in self._voice_before]
+            payload_type, sent = self._formats.red, rtp.wrap_red(payload_type, payload, *earlier[-copies:])
+        self._voice_before.append((payload, rtp_time))
+        self._protect(self._sender.packet(payload_type, sent, rtp_time, time.time(), begins=begins))
 
     def forget_voice(self) -> None:
         """What was sent so far will be said anew, so a request for it comes to nothing."""
@@ -351,6 +360,7 @@ class Plane:
             if self._audio_reception is not None and info.ssrc == self._audio_reception.ssrc:
                 percent = info.fraction_lost * 100 / 256
                 self.stats.microphone_loss_percent += LOSS_SMOOTHING * (percent - self.stats.microphone_loss_percent)
+                self._protect_voice()
         compound = self._sender.report(time.time(), RTP_HZ, self._cname, reports)
         if (remb := self._remb()) is not None:
             compound += remb

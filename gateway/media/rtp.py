@@ -107,13 +107,15 @@ def unwrap_rtx(packet: Packet, payload_type: int, ssrc: int) -> Packet | None:
     return Packet(payload_type, sequence, packet.timestamp, ssrc, packet.payload[2:], packet.marker)
 
 
-def wrap_red(payload_type: int, payload: bytes, before: tuple[bytes, int] | None) -> bytes:
-    """The payload of a RED packet: this payload, and the one before it with its distance in ticks (RFC 2198 §3)."""
-    if before is None or len(before[0]) >= 1 << 10 or before[1] >= 1 << 14:
-        return bytes([payload_type]) + payload
-    earlier, ticks = before
-    head = RED_BLOCK_HEADER.pack(1 << 31 | payload_type << 24 | ticks << 10 | len(earlier))
-    return head + bytes([payload_type]) + earlier + payload
+def wrap_red(payload_type: int, payload: bytes, *earlier: tuple[bytes, int]) -> bytes:
+    """The payload of a RED packet: this payload, and some before it, oldest first, each with its distance in ticks
+    (RFC 2198 §3). What its header has no room for is left out."""
+    heads = copies = b""
+    for copy, ticks in earlier:
+        if len(copy) < 1 << 10 and ticks < 1 << 14:
+            heads += RED_BLOCK_HEADER.pack(1 << 31 | payload_type << 24 | ticks << 10 | len(copy))
+            copies += copy
+    return heads + bytes([payload_type]) + copies + payload
 
 
 def unwrap_red(packet: Packet, *, copies: bool = True) -> list[Packet]:

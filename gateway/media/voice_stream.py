@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.media.opus import BITRATE_BPS, EXPECTED_LOSS_PERCENT, OpusEncoder
+from gateway.media.opus import OpusEncoder
 from gateway.media.playout import CHUNK_MS, RATE_HZ
+from gateway.media.protection import Protection
 
 RTP_HZ = 48_000  # of Opus, whatever the encoder's rate (RFC 7587 §4.1)
 TICK_RTP = RTP_HZ * CHUNK_MS // 1000
@@ -20,10 +21,6 @@ TICK_RTP = RTP_HZ * CHUNK_MS // 1000
 # last words would never be noticed.
 HUSH, SILENCE = b"\xd8\xff\xfe", b"\x48"
 ENDING = (HUSH, HUSH, SILENCE, SILENCE, SILENCE)  # one of each arrives
-LOSS_MAX_PERCENT = 30  # more redundancy than this leaves too few bits for the words
-LOSSY_PERCENT = 5
-CLEAN_PERCENT = 0.5  # below it a coarse copy of each frame is only more work, and fewer bits for the words
-LOSSY_BITRATE_BPS = 40_000  # room for the redundancy
 
 Send = Callable[[bytes, int, bool], None]  # payload, RTP time, whether it begins after a silence
 
@@ -36,6 +33,7 @@ class VoiceStream:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._encoder = OpusEncoder(RATE_HZ)
+        self.protect(Protection())
         self._rtp_time = 0
         self._silent_ticks = len(ENDING)
 
@@ -54,11 +52,6 @@ class VoiceStream:
         """What has gone has gone."""
         return self.unheard_ms
 
-    def reported_loss(self, percent: float) -> None:
-        """The browser tells how much of the voice it does not get."""
-        lossy = percent >= LOSSY_PERCENT
-        expected = min(LOSS_MAX_PERCENT, max(EXPECTED_LOSS_PERCENT, percent)) if percent >= CLEAN_PERCENT else 0
-        self._encoder.tune(
-            bitrate_bps=LOSSY_BITRATE_BPS if lossy else BITRATE_BPS,
-            loss_percent=round(expected),
-        )
+    def protect(self, protection: Protection) -> None:
+        """The coming packets for another network."""
+        self._encoder.tune(bitrate_bps=protection.bitrate_bps, loss_percent=protection.coarse_percent)

@@ -30,6 +30,7 @@ from gateway.media.jpeg import JpegWorker
 from gateway.media.opus import OpusEncoder
 from gateway.media.pictures import Pictures
 from gateway.media.plane import Plane
+from gateway.media.protection import Protection
 from gateway.media.video_uplink import VideoUplink
 from gateway.settings import Settings
 from tests.clock import run_virtual, virtually
@@ -50,13 +51,13 @@ def session(direction: int) -> Session:
 class Browser:
     """The other side; also the plane's way to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, red: int | None = RED) -> None:
         self.srtp: tuple[Any, Any] | None = (session(Policy.SSRC_ANY_INBOUND), session(Policy.SSRC_ANY_OUTBOUND))
         self.rtt_s: float | None = 0.06
         self._out, self._in = session(Policy.SSRC_ANY_OUTBOUND), session(Policy.SSRC_ANY_INBOUND)
         self.rtp: list[bytes] = []  # sealed; the header is readable
         self.rtcp: list[AnyRtcpPacket] = []
-        self.losses: list[float] = []
+        self.protections: list[Protection] = []
         self.levels: list[float] = []
         self.unheard: list[float] = []
         self.heard = bytearray()
@@ -64,9 +65,11 @@ class Browser:
         ignore = lambda *_: None  # noqa: E731
         video = VideoUplink(Pictures(Settings(), jpeg, ignore, ignore, ignore, itertools.count(1)))
         audio = AudioUplink(self.heard.extend, lambda: None, lambda level_dbov, _: self.levels.append(level_dbov))
-        formats = Formats(OPUS, RED, 1, {VP8: "vp8"}, {RTX: VP8})
+        formats = Formats(OPUS, red, 1, {VP8: "vp8"}, {RTX: VP8})
         self.intake = Intake(8_000, 1_500)
-        self.plane = Plane(self, formats, VOICE, audio, video, self.intake, self.losses.append, self.unheard.append)
+        self.plane = Plane(
+            self, formats, VOICE, audio, video, self.intake, self.protections.append, self.unheard.append
+        )
 
     def send(self, datagram: bytes) -> bool:
         """What the plane sends."""
@@ -156,8 +159,8 @@ async def test_a_new_way_asks_for_a_key_frame() -> None:
 
 @virtually
 async def test_the_voice_is_sent_again_to_who_asks() -> None:
-    """The same packet, once a round trip; the loss that is reported reaches the encoder, smoothed."""
-    browser = Browser()
+    """The same packet, once a round trip; without RED the loss that is reported reaches the encoder, smoothed."""
+    browser = Browser(red=None)
     for index in range(5):
         browser.plane.send_voice(b"voice%d" % index, index * 960, index == 0)
     third = browser.rtp[2]
@@ -178,36 +181,41 @@ async def test_the_voice_is_sent_again_to_who_asks() -> None:
     info = reception.info(4.0)
     assert info is not None
     browser.reports(rtcp.receiver_report(77, [info]))
-    assert browser.losses == [], "five packets say nothing"
+    assert browser.protections == [], "five packets say nothing"
     for turn in range(1, 21):
         for index in range(10):
             browser.plane.send_voice(b"voice", (turn * 10 + index) * 960, False)
         browser.reports(rtcp.receiver_report(77, [info]))
-    assert browser.losses[0] < browser.losses[-1]
-    assert 45 < browser.losses[-1] <= 50
+    percents = [protection.coarse_percent for protection in browser.protections]
+    assert percents == sorted(set(percents)), "told when it changes"
+    assert percents[-1] == 30
+    assert 45 < browser.plane.stats.voice_loss_percent <= 50
 
 
 @virtually
-async def test_a_voice_that_gets_lost_is_sent_twice() -> None:
-    """Losses that were repaired in time, which the browser does not report, count too; each packet then has the one
+@pytest.mark.parametrize(("every", "copies"), [(10, [b"voice99"]), (5, [b"voice98", b"voice99"])])
+async def test_a_voice_that_gets_lost_is_sent_twice_or_thrice(every: int, copies: list[bytes]) -> None:
+    """Losses that were repaired in time, which the browser does not report, count too; each packet then has those
     before it, but not across a silence."""
     browser = Browser()
     for index in range(100):
         browser.plane.send_voice(b"voice%d" % index, index * 960, index == 0)
         await asyncio.sleep(0.02)
-        if index % 10 == 5:
+        if index % every == every - 1:
             sequence = int.from_bytes(browser.rtp[-1][2:4], "big")
             browser.reports(rtcp.receiver_report(77, []), rtcp.nack(77, VOICE, [sequence]))
         if index % 50 == 49:
             reception = rtcp.Reception(VOICE, 48_000)
             reception.add(1, 0, 0.0)
             browser.reports(rtcp.receiver_report(77, [info for info in [reception.info(1.0)] if info]))
-    assert browser.losses[-1] > 4
+    assert browser.plane.stats.voice_loss_percent > 4
+    assert browser.protections[-1].copies == len(copies)
+    assert not any(protection.coarse_percent for protection in browser.protections)
     browser.plane.send_voice(b"last", 100 * 960, False)
     browser.plane.send_voice(b"first", 500 * 960, True)
     packets = [rtp.parse(browser._in.unprotect(datagram)) for datagram in browser.rtp[-2:]]
     blocks = [[block.payload for block in rtp.unwrap_red(packet)] for packet in packets if packet]
-    assert blocks == [[b"voice99", b"last"], [b"first"]]
+    assert blocks == [[*copies, b"last"], [b"first"]]
     assert browser.rtp[0][1] & 0x7F == OPUS
 
 

@@ -99,12 +99,18 @@ def test_red_without_copies_is_the_packet_alone() -> None:
 
 
 def test_red_is_written_as_it_is_read() -> None:
-    """With the packet before; alone where there is none, or where its header has no room for it."""
-    red = rtp.wrap_red(111, b"new", (b"old", 960))
-    assert [block.payload for block in rtp.unwrap_red(rtp.Packet(63, 0, 100, 5, red))] == [b"old", b"new"]
-    for before in (None, (bytes(1024), 960), (b"old", 1 << 14)):
-        red = rtp.wrap_red(111, b"new", before)
-        assert [block.payload for block in rtp.unwrap_red(rtp.Packet(63, 0, 100, 5, red))] == [b"new"]
+    """With the packets before, oldest first, but those that its header has no room for."""
+    old, older = (b"old", 960), (b"older", 1920)
+    for earlier, read in (
+        ((), [b"new"]),
+        ((old,), [b"old", b"new"]),
+        ((older, old), [b"older", b"old", b"new"]),
+        (((bytes(1024), 1920), old), [b"old", b"new"]),
+        (((b"older", 1 << 14), old), [b"old", b"new"]),
+    ):
+        blocks = rtp.unwrap_red(rtp.Packet(63, 0, 9600, 5, rtp.wrap_red(111, b"new", *earlier)))
+        assert [block.payload for block in blocks] == read
+        assert [(9600 - block.timestamp) // 960 for block in blocks] == list(range(len(read) - 1, -1, -1))
 
 
 def test_red_that_cannot_be_read_is_nothing() -> None:

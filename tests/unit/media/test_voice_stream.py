@@ -7,6 +7,7 @@ import pytest
 
 from gateway.media.opus import OpusDecoder, has_lbrr
 from gateway.media.playout import CHUNK_BYTES, CHUNK_MS, RATE_HZ
+from gateway.media.protection import Protection
 from gateway.media.voice_stream import ENDING, HUSH, SILENCE, TICK_RTP, VoiceStream
 
 CHUNK = (8000 * np.sin(2 * np.pi * 300 * np.arange(CHUNK_BYTES // 2) / RATE_HZ)).astype("<i2").tobytes()
@@ -54,12 +55,12 @@ def test_the_packets_of_silence_are_opus(packet: bytes) -> None:
     assert len(OpusDecoder(16_000).decode(packet)) == 16_000 * CHUNK_MS // 1000 * 2
 
 
-@pytest.mark.parametrize("loss_percent", [0.0, 10.0])
-def test_a_voice_that_is_cut_off_does_not_hum_on(loss_percent: float) -> None:
+@pytest.mark.parametrize("coarse_percent", [0, 10])
+def test_a_voice_that_is_cut_off_does_not_hum_on(coarse_percent: int) -> None:
     """A decoder that gets nothing after the ending makes up nothing, whichever of its packets is lost."""
     for lost in range(len(ENDING)):
         line, decoder = Line(), OpusDecoder(RATE_HZ)
-        line.stream.reported_loss(loss_percent)
+        line.stream.protect(Protection(coarse_percent=coarse_percent))
         line.play(CHUNK, 20)
         line.play(None, len(ENDING))
         for index, (payload, *_) in enumerate(line.packets):
@@ -79,55 +80,26 @@ def test_a_stall_is_skipped_and_not_sent_in_a_burst() -> None:
     assert [rtp_time for _, rtp_time, _ in line.packets] == [0, 8 * TICK_RTP]
 
 
-def test_reported_loss_makes_packets_carry_the_one_before() -> None:
-    """Under loss the bitrate grows for redundancy, and shrinks again without."""
-    line = Line()
-    noise = np.random.default_rng(1).normal(0, 6000, RATE_HZ).astype("<i2").tobytes()
-
-    def mean_bytes() -> float:
-        line.packets.clear()
-        for begin in range(0, 40 * CHUNK_BYTES, CHUNK_BYTES):
-            line.play(noise[begin : begin + CHUNK_BYTES])
-        return float(np.mean([len(payload) for payload, *_ in line.packets[10:]]))
-
-    calm = mean_bytes()
-    line.stream.reported_loss(20)
-    lossy = mean_bytes()
-    line.stream.reported_loss(0)
-    assert lossy > calm * 1.1 > mean_bytes() * 0.99
-
-
-def test_a_network_that_loses_nothing_carries_no_copies() -> None:
-    """Without loss a packet is not decoded from the one after it; with a little, it is."""
+def test_a_network_with_losses_gets_other_packets() -> None:
+    """Small ones where each goes thrice, and coarse copies where nothing else helps; CELT (RFC 6716 §3.1: those
+    configured from 16 on) otherwise, and from the start."""
     line = Line()
     tone = np.sin(2 * np.pi * 300 * np.arange(RATE_HZ) / RATE_HZ) * np.linspace(0.1, 0.8, RATE_HZ)
     voiced = (tone * 32767).astype("<i2").tobytes()
 
-    def has_copies() -> bool:
+    def said(protection: Protection | None) -> tuple[float, bool, bool]:
+        """Bytes of a packet, whether there is a copy, whether all is CELT."""
+        if protection is not None:
+            line.stream.protect(protection)
         line.packets.clear()
         for begin in range(0, 40 * CHUNK_BYTES, CHUNK_BYTES):
             line.play(voiced[begin : begin + CHUNK_BYTES])
-        return any(has_lbrr(payload) for payload, *_ in line.packets[20:])
+        payloads = [payload for payload, *_ in line.packets[20:]]
+        size = float(np.mean([len(payload) for payload in payloads]))
+        return size, any(map(has_lbrr, payloads)), all(payload[0] >> 3 >= 16 for payload in payloads)
 
-    line.stream.reported_loss(0)
-    assert not has_copies()
-    line.stream.reported_loss(1)
-    assert has_copies()
-    line.stream.reported_loss(0.2)
-    assert not has_copies()
-
-
-def test_only_a_network_with_losses_gets_the_codec_that_has_copies() -> None:
-    """CELT (RFC 6716 §3.1: configurations from 16 on) while nothing is lost, SILK otherwise and before it is known."""
-    line = Line()
-
-    def uses_celt() -> bool:
-        line.packets.clear()
-        line.play(CHUNK, 10)
-        return all(payload[0] >> 3 >= 16 for payload, *_ in line.packets[5:])
-
-    assert not uses_celt()
-    line.stream.reported_loss(0)
-    assert uses_celt()
-    line.stream.reported_loss(3)
-    assert not uses_celt()
+    size, *celt = said(None)
+    assert celt == [False, True]
+    assert said(Protection(coarse_percent=10))[1:] == (True, False)
+    assert said(Protection(bitrate_bps=28_000)) == (pytest.approx(size * 0.7, rel=0.1), False, True)
+    assert said(Protection()) == (pytest.approx(size, rel=0.05), False, True)
