@@ -107,8 +107,9 @@ bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what thei
 	$(BIN)/python -m bench.calls --report docs/calls.md
 
 bench-capacity: $(VENV)/.dev  ## How many calls a machine holds and what one costs, beside others; a quarter of an hour
-	-test -e build/peers/pipecat/.done || { $(PYTHON) -m venv build/peers/pipecat && build/peers/pipecat/bin/python -m pip \
-	  install --quiet --disable-pip-version-check --requirement bench/peers/pipecat.txt && touch build/peers/pipecat/.done; }
+	-for peer in pipecat fastrtc; do test -e build/peers/$$peer/.done || { $(PYTHON) -m venv build/peers/$$peer && \
+	  build/peers/$$peer/bin/python -m pip install --quiet --disable-pip-version-check --requirement \
+	  bench/peers/$$peer.txt && touch build/peers/$$peer/.done; }; done
 	$(BIN)/python -m bench.capacity --report docs/capacity.json
 
 bench-chaos: $(VENV)/.dev  ## Nodes that die, sleep, drain or lose their store, with calls in them

@@ -27,6 +27,7 @@ from tests.integration.guarded import OPERATOR_KEY, SECRET, bearing
 SETTLE_S = 4.0  # after the last call of a step came: set-up, first frames, a first report
 SCRAPE_S = 5.0  # as Prometheus is told in deploy/
 LIVE_TIMEOUT_S = 240.0
+REPLAYED, BROWSERS = "bench.capacity.replayer", "bench.capacity.chromium"
 LAG = "gateway_event_loop_lag_seconds_bucket"
 
 
@@ -116,8 +117,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(server: Server, scenario: str, *more: str) -> AsyncIterator[Bench]:
-    """The server with a model and callers that do not call yet; `more` are arguments of the replayer."""
+async def bench(server: Server, scenario: str, *more: str, callers: str = REPLAYED) -> AsyncIterator[Bench]:
+    """The server with a model and callers that do not call yet; `more` are arguments of theirs."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         model = await stack.enter_async_context(running(["bench.capacity.model"], directory / "model.log"))
@@ -129,19 +130,23 @@ async def bench(server: Server, scenario: str, *more: str) -> AsyncIterator[Benc
         )
         url = await served.line(server.ready)
         arguments = ["--url", url + server.path, "--door", server.door, "--scenario", scenario, *more]
-        replayer = await stack.enter_async_context(
-            running(["bench.capacity.replayer", *arguments], directory / "replayer.log")
-        )
+        replayer = await stack.enter_async_context(running([callers, *arguments], directory / "callers.log"))
         await replayer.line(r"Ready: (all)")
         yield Bench(served, url, model, replayer, directory)
 
 
 async def ramp(
-    server: Server, scenario: str, counts: Sequence[int], window_s: float, tell: Callable[[str], None]
+    server: Server,
+    scenario: str,
+    counts: Sequence[int],
+    window_s: float,
+    tell: Callable[[str], None],
+    *,
+    callers: str = REPLAYED,
 ) -> Run:
     """The calls in steps."""
     windows: list[tuple[int, float, float, Usage, Usage, list[Usage], float | None]] = []
-    async with bench(server, scenario) as running_bench:
+    async with bench(server, scenario, callers=callers) as running_bench:
         idle = running_bench.server.usage()
         for count in counts:
             live = await running_bench.calls(count)

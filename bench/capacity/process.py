@@ -35,8 +35,11 @@ class Usage:
 
     @classmethod
     def of(cls, pids: Sequence[int]) -> Usage:
-        """Of these processes together."""
-        stats = [Path(f"/proc/{pid}/stat").read_text(encoding="utf-8") for pid in pids]
+        """Of these processes together, those of them that still run."""
+        stats = []
+        for pid in pids:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                stats.append(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"))
         return parse_stats(stats, TICKS_PER_S, os.sysconf("SC_PAGE_SIZE"))
 
 
@@ -50,10 +53,14 @@ def parse_stats(stats: Sequence[str], ticks_per_s: int, page_bytes: int) -> Usag
     )
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started and that run."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(child) for child in text.split()]
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started and that run, and those that they have started."""
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text(encoding="ascii").split()):
+                found += [child, *descendants(child)]
+    return found
 
 
 class Process:
@@ -67,7 +74,7 @@ class Process:
     @property
     def pids(self) -> list[int]:
         """It and what it has started."""
-        return [self.pid, *children(self.pid)]
+        return [self.pid, *descendants(self.pid)]
 
     def usage(self) -> Usage:
         """What all of it has used and holds."""

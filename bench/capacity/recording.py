@@ -66,7 +66,7 @@ def phase_s(number: int) -> float:
 
 def speech() -> tuple[SoundPacket, ...]:
     """The sentence of the corpus, then silence, `LOOP_S` in all; as a browser sends it, coded at 48 kHz."""
-    return sound(_speech_pcm())
+    return sound(speech_pcm())
 
 
 def marks() -> tuple[SoundPacket, ...]:
@@ -80,7 +80,8 @@ def marks() -> tuple[SoundPacket, ...]:
 
 
 @cache
-def _speech_pcm() -> bytes:
+def speech_pcm() -> bytes:
+    """The same, 48 kHz mono s16le."""
     spoken = resample(read_wav(QUESTION, QUESTION_HZ), QUESTION_HZ, RTP_HZ)[: round(RTP_HZ * SPOKEN_S)]
     line = np.zeros(RTP_HZ * LOOP_S)
     line[: spoken.size] = spoken

@@ -1,7 +1,7 @@
 """What one number does not say: how soon a gateway is ready, what a second worker brings, how many calls two carry
-together, and who is turned away.
+together, whether real browsers cost what replayed ones do, and who is turned away.
 
-Owns these four measurements. It must not know reports.
+Owns these measurements. It must not know reports.
 **Invariant: each begins with a gateway of its own.**
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.capacity.measure import SETTLE_S, Run, bench, gateway, ramp
+from bench.capacity.measure import BROWSERS, REPLAYED, SETTLE_S, Run, bench, gateway, ramp
 from bench.capacity.process import now_s, running
 from bench.capacity.scenario import cadence
 from gateway.settings import Settings
@@ -22,6 +22,7 @@ from tests.programs import NEVER_BUSY
 STARTS = 5
 IDLE_S = 2.0
 WORKERS_CALLS = 12  # of each worker
+BROWSERS_CALLS = 3  # Chromium needs the rest of two cores for them
 CROWD_CALLS = (60, 80, 90, 100)  # of two workers, together
 WORKERS_SCENARIO, ADMISSION_SCENARIO = "page", "audio"
 ADMISSION_CALLS, ADMISSION_STEP, STEP_S = 200, 5, 4.0  # a load is the mean of two seconds
@@ -56,6 +57,15 @@ async def workers(window_s: float, tell: Tell) -> dict[str, Any]:
 async def crowd(window_s: float, tell: Tell) -> Run:
     """Two workers and more and more calls, on the two cores that callers and model need too."""
     return await ramp(gateway(2), WORKERS_SCENARIO, CROWD_CALLS, window_s, tell)
+
+
+async def browsers(window_s: float, tell: Tell) -> dict[str, Run]:
+    """The call page in a real Chromium, and as many replayed calls of it."""
+    steps = {"Chromium": BROWSERS, "replayed": REPLAYED}
+    return {
+        words: await ramp(gateway(), WORKERS_SCENARIO, (BROWSERS_CALLS,), window_s, tell, callers=callers)
+        for words, callers in steps.items()
+    }
 
 
 async def admission(window_s: float, tell: Tell) -> dict[str, Any]:

@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 
 NOTHING = "–"
 BEGIN, END = "<!-- capacity: made by `make docs`, do not edit -->", "<!-- /capacity -->"
-BASELINES = {"pipecat": "Pipecat", "naive": "plain bridge"}
+BASELINES = {"pipecat": "Pipecat", "fastrtc": "FastRTC", "naive": "plain bridge"}
 SERIES = ("gateway", "floor", *BASELINES.values())
 MAXIMA = {"of Pipecat": ("pipecat", 1 / 12), "of the plain bridge": ("naive", 1 / 7)}
 FLOOR_TIMES = 2.0
@@ -53,8 +53,8 @@ README, is that with the most calls whose sound still came steadily (a cadence w
 On a busy shared machine the same work takes up to twice as long as on a quiet one, for every server and for the
 codecs: trust the ratios within the run, and plan with room. A server with few calls pays more for each, because it
 finds its caches cold whenever it wakes up: see the gateway's own steps. The others were measured with few calls,
-because Pipecat fills a core with about ten and the plain bridge with about fifteen, on a quiet machine; beside them
-belongs the gateway's smallest step too.
+because Pipecat fills a core with about ten and the others with about fifteen, on a quiet machine; beside them belongs
+the gateway's smallest step too. They send a picture a second to the model where the gateway sends up to three.
 
 """
 
@@ -238,6 +238,11 @@ def _rest(facts: Facts) -> str:
         )
         text += _head(*_cells(crowd["steps"][0]))
         text += "".join(_row(_cells(step).values()) for step in crowd["steps"]) + "\n"
+    if kinds := facts.get("browsers"):
+        text += "Our page in real browsers, and as many replayed calls of it:\n\n"
+        steps = {words: run["steps"][0] for words, run in kinds.items()}
+        text += _head("callers", *_cells(next(iter(steps.values()))))
+        text += "".join(_row([words, *_cells(step).values()]) for words, step in steps.items()) + "\n"
     if met := facts.get("admission"):
         text += (
             f"With the usual limits of load a gateway of one process took {met['calls']} calls of sound alone"

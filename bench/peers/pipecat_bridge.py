@@ -11,7 +11,6 @@ import asyncio
 import os
 
 from aiohttp import web
-from google.genai._api_client import BaseApiClient
 from loguru import logger
 from pipecat.frames.frames import LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -25,6 +24,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from bench.peers.door import serve
+from bench.peers.plain_genai import lead
 
 FRAMES_PER_S = 1
 
@@ -33,8 +33,7 @@ class Bridge:
     """All calls."""
 
     def __init__(self, model_url: str) -> None:
-        # google-genai only knows wss; the model of the bench speaks without TLS to everybody.
-        BaseApiClient._websocket_base_url = lambda client, http_options=None: model_url
+        self._url = model_url
         self._calls: set[asyncio.Task[None]] = set()
 
     async def offer(self, request: web.Request) -> web.Response:
@@ -49,7 +48,7 @@ class Bridge:
         params = TransportParams(audio_in_enabled=True, audio_out_enabled=True, video_in_enabled=True)
         transport = SmallWebRTCTransport(webrtc_connection=connection, params=params)
         model = GeminiLiveLLMService(api_key="for-the-bench")
-        model._client._api_client._websocket_ssl_ctx = {}
+        lead(model._client, self._url)
         context = LLMContextAggregatorPair(LLMContext())
         steps = [transport.input(), context.user(), model, transport.output(), context.assistant()]
         task = PipelineTask(Pipeline(steps), cancel_on_idle_timeout=False)

