@@ -22,7 +22,6 @@ from gateway.media.rtp import SEQUENCES, TIMES, Packet, wrap_red
 
 RATE_HZ = 16_000
 PACKET_S = 0.02
-PACKET_BYTES = int(RATE_HZ * PACKET_S) * 2
 PACKET_TICKS = 960
 OPUS, RED = 111, 63
 SSRC = 7
@@ -39,6 +38,7 @@ class Heard:
     first_s: float | None = None  # when, since the first packet was sent
     delays_s: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
+    levels_ms: float = 0.0  # of sound whose level was told
     most_waiting: int = 0
     asked: int = 0
     resent: int = 0
@@ -61,23 +61,24 @@ class Phone:
         red: bool = False,
         seed: int = 1,
         ppm: float = 0.0,
+        packet_ms: int = 20,
         first_sequence: int = 65_500,
         first_timestamp: int = 4_294_960_000,
     ) -> None:
         encoder = OpusEncoder(RATE_HZ)
         encoder.tune(bitrate_bps=32_000, loss_percent=20)
-        payloads = [
-            encoder.encode(pcm[at : at + PACKET_BYTES]) for at in range(0, len(pcm) - PACKET_BYTES + 1, PACKET_BYTES)
-        ]
+        size, ticks = packet_ms * RATE_HZ // 1000 * 2, packet_ms * PACKET_TICKS // 20
+        payloads = [encoder.encode(pcm[at : at + size]) for at in range(0, len(pcm) - size + 1, size)]
         self.sent = [
             (
-                index * PACKET_S * (1 + ppm * 1e-6),
+                index * packet_ms / 1000 * (1 + ppm * 1e-6),
                 Packet(
                     RED if red else OPUS,
                     (first_sequence + index) % SEQUENCES,
-                    (first_timestamp + index * PACKET_TICKS) % TIMES,
+                    (first_timestamp + index * ticks) % TIMES,
                     SSRC,
-                    wrap_red(OPUS, payload, *[(payloads[index - 1], PACKET_TICKS)][:index]) if red else payload,
+                    wrap_red(OPUS, payload, *[(payloads[index - 1], ticks)][:index]) if red else payload,
+                    level_dbov=-30,
                 ),
             )
             for index, payload in enumerate(payloads)
@@ -87,7 +88,7 @@ class Phone:
         down = down if down is not None else up
         self.up, self.down = Impairment(up, seed), Impairment(down, seed + 1)
         self.rtt_s = (up.delay_ms + down.delay_ms) / 1000
-        self.uplink = AudioUplink(self._audio, lambda: self.heard.pauses.append(self._now_s), lambda *_: None)
+        self.uplink = AudioUplink(self._audio, lambda: self.heard.pauses.append(self._now_s), self._level)
         self._red = red
         self._now_s = 0.0
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -148,3 +149,6 @@ class Phone:
             self.heard.first_s = self._now_s
         self.heard.pcm += pcm
         self.heard.delays_s.append(self.uplink.timeline.lag_s)
+
+    def _level(self, level_dbov: float, duration_ms: float) -> None:
+        self.heard.levels_ms += duration_ms

@@ -22,26 +22,10 @@ from bench.capacity.recording import RTP_HZ, speech_pcm
 from bench.capacity.scenario import SCENARIOS
 from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM
+from tests.browser.stats import KEEP_PEERS, stats
 from tests.integration.guarded import signed
 
-KEEP_PEERS = """
-window.peers = [];
-const Native = window.RTCPeerConnection;
-window.RTCPeerConnection = class extends Native {
-  constructor(...given) {
-    super(...given);
-    window.peers.push(this);
-  }
-};
-"""
 IS_CONNECTED = "() => window.peers.some(({ connectionState }) => connectionState === 'connected')"
-VOICE_PACKETS = """async () => {
-  let packets = 0;
-  for (const peer of window.peers) for (const one of (await peer.getStats()).values()) {
-    if (one.type === "inbound-rtp" && one.kind === "audio") packets += one.packetsReceived;
-  }
-  return packets;
-}"""
 
 
 async def join(browser: Browser, url: str, *, camera: bool) -> Page:
@@ -78,8 +62,9 @@ async def run(url: str, *, camera: bool) -> None:
                             pages.append(await join(browser, f"{urljoin(url, '/')}#token={token}", camera=camera))
                         print(f"Live: {len(pages)}", flush=True)
                     case ["figures", path]:
-                        packets = [int(await page.evaluate(VOICE_PACKETS)) for page in pages]
-                        text = json.dumps({"calls": len(pages), "late_p99_ms": 0.0, "voice_packets": sum(packets)})
+                        streams = [one for page in pages for one in await stats(page, "inbound-rtp")]
+                        packets = sum(one["packetsReceived"] for one in streams)
+                        text = json.dumps({"calls": len(pages), "late_p99_ms": 0.0, "voice_packets": packets})
                         await asyncio.to_thread(Path(path).write_text, text, encoding="utf-8")
                         print("written: all", flush=True)
             await browser.close()

@@ -120,10 +120,11 @@ def with_redundancy(answer_sdp: str, red: int, opus: int) -> str:
     return _join(answer_sdp.splitlines())
 
 
-def finished_answer(offer_sdp: str, answer_sdp: str, *, one_way: bool, redundant: bool) -> str:
+def finished_answer(offer_sdp: str, answer_sdp: str, *, one_way: bool, redundant: bool, packet_ms: int) -> str:
     """What goes out of what aiortc has answered: `one_way` as WHIP and WHEP want it, `redundant` with RED where that
-    was offered."""
+    was offered, with so much sound in each packet."""
     answer_sdp = with_profiles(transform_answer(answer_sdp), more_profiles(offer_sdp))
+    answer_sdp = with_packet_time(answer_sdp, packet_ms)
     if one_way:
         answer_sdp = with_exclusive_mux(answer_sdp)
     red = redundancy(offer_sdp) if redundant else None
@@ -160,6 +161,14 @@ def with_profiles(sdp: str, profiles: Mapping[int, str]) -> str:
     for payload_type, profile in profiles.items():
         sdp = re.sub(rf"(?m)^(a=fmtp:{payload_type} .*profile-level-id=)[0-9a-fA-F]{{6}}", rf"\g<1>{profile}", sdp)
     return sdp
+
+
+def with_packet_time(answer_sdp: str, packet_ms: int) -> str:
+    """The answer with a wish for packets of this much sound (RFC 8866 §6.4)."""
+    session, *sections = _split(answer_sdp)
+    ending = f"a=ptime:{packet_ms}\n"
+    sections = [section + ending if section.startswith("m=audio ") else section for section in sections]
+    return _join((session + "".join(sections)).splitlines())
 
 
 def with_exclusive_mux(answer_sdp: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.media.activity import level_dbov
 from gateway.media.gaps import Gaps
-from gateway.media.opus import OpusDecoder
+from gateway.media.opus import OpusDecoder, packet_ms
 from gateway.media.reorder import Reorder, Source
 from gateway.media.rtp import Packet, unwrap_red
 from gateway.media.timeline import BLOCK_MS, RATE_HZ, Timeline
@@ -23,7 +23,6 @@ from gateway.telemetry import metrics
 
 COUNT_S = 1.0  # between two additions to the metrics
 NEWEST_BLOCKS = 50  # of 20 ms: the second whose level is told to who asks
-PACKET_MS = 20  # what a level of the header extension stands for
 
 
 class AudioUplink:
@@ -59,7 +58,7 @@ class AudioUplink:
             self._gaps.add(now_s)
         if source is not None and packet.level_dbov is not None:
             self._has_levels = True
-            self._on_level(packet.level_dbov, PACKET_MS)
+            self._on_level(packet.level_dbov, packet_ms(blocks[-1].payload))
         return source
 
     def tick(self, now_s: float) -> None:

@@ -27,6 +27,8 @@ SIGNAL_AUTO = -1000
 SIGNAL_MUSIC = 3002
 
 PACKET_MAX_MS = 120  # RFC 6716 §3.2.5
+FRAME_MS = (10, 20, 40, 60) * 3 + (10, 20) * 2 + (2.5, 5, 10, 20) * 4  # by configuration: SILK, hybrid, CELT (§3.1)
+FRAMES = (1, 2, 2)  # by code; with code 3 the next byte has the count (§3.2)
 CONCEAL_STEP_MS = 5  # libopus guesses in multiples of 2.5 ms
 PACKET_MAX_BYTES = 1276  # RFC 6716 §3.2: one frame of 1275 bytes and its TOC
 BITRATE_BPS = 32_000  # what libwebrtc sends of one channel
@@ -171,6 +173,15 @@ class OpusDecoder:
         if decoder := getattr(self, "_decoder", None):
             self._opus.opus_decoder_destroy(decoder)
             self._decoder = None
+
+
+def packet_ms(payload: bytes) -> float:
+    """How much sound a packet has (RFC 6716 §3.1, §3.2); 0 where that cannot be read."""
+    if not payload:
+        return 0.0
+    code = payload[0] & 3
+    frames = FRAMES[code] if code < 3 else payload[1] & 0x3F if len(payload) > 1 else 0
+    return FRAME_MS[payload[0] >> 3] * frames
 
 
 def has_lbrr(payload: bytes) -> bool:

@@ -158,6 +158,7 @@ class Peer:
             self._pc.localDescription.sdp,
             one_way=self._direction != "sendrecv",
             redundant=self._settings.audio_redundancy,
+            packet_ms=self._settings.audio_packet_ms,
         )
         answer_sdp = with_message_limit(answer_sdp, self._settings.message_max_bytes)
         self._open_plane(leg, answer_sdp)

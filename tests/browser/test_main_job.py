@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from gateway.simulator.voice import CHIME_HZ
 from tests.browser.conftest import Call
 from tests.browser.ear import heard, listen, quiet_again
+from tests.browser.stats import KEEP_PEERS, stats
 from tests.measure.sound import Samples, loudest, read_wav, resample
 from tests.measure.words import THAT_SPEECH, arrival
+from tests.programs import gateway_and_simulator
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +60,21 @@ async def test_a_person_talks_and_shows_and_hears_an_answer(call: Call, speech: 
     check_answer(resample(sound, sound_hz, RATE_HZ), speech)
     assert [line for line in call.console if "ScriptProcessorNode" not in line] == []  # that one is ours
     assert "Traceback" not in call.gateway.log + call.simulator.log
+
+
+async def test_a_browser_packs_as_much_sound_as_it_is_asked_to(browser: Browser, tmp_path: Path) -> None:
+    """40 ms in each packet instead of 20, and the model hears as much speech."""
+    with gateway_and_simulator(tmp_path, tmp_path / "recorded", GATEWAY_AUDIO_PACKET_MS="40") as (gateway, _):
+        page = await (await browser.new_context(permissions=["microphone", "camera"])).new_page()
+        await page.add_init_script(KEEP_PEERS)
+        await page.goto(gateway.found)
+        await page.get_by_role("button", name="Start").click()
+        answer = page.locator("#captions [data-who=model]").last
+        await expect(answer).to_contain_text("seconds of speech", timeout=PATIENCE_MS)
+        (sent,) = [one for one in await stats(page, "outbound-rtp") if one["kind"] == "audio"]
+        (source,) = [one for one in await stats(page, "media-source") if one["kind"] == "audio"]
+        assert source["totalSamplesDuration"] / sent["packetsSent"] == pytest.approx(0.04, rel=0.25)
+        await page.context.close()
 
 
 def check_speech(directory: Path, speech: Samples) -> None:

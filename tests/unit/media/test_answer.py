@@ -11,6 +11,7 @@ from gateway.media.answer import (
     transform_answer,
     usable_candidate,
     with_baseline,
+    with_packet_time,
     with_redundancy,
 )
 
@@ -131,7 +132,7 @@ def test_a_camera_of_another_profile_is_taken_and_told_its_own() -> None:
     offer = h264((106, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64000c"))
     assert "profile-level-id=42e01f" in with_baseline(offer)
     answered = h264((106, "packetization-mode=1;profile-level-id=42e01f"))
-    assert "profile-level-id=64000c" in finished_answer(offer, answered, one_way=True, redundant=False)
+    assert "profile-level-id=64000c" in finished_answer(offer, answered, one_way=True, redundant=False, packet_ms=20)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +149,18 @@ def test_other_profiles_are_left_alone(formats: list[tuple[int, str]]) -> None:
     assert with_baseline(h264(*formats)) == h264(*formats)
 
 
+def test_so_much_sound_is_asked_for_in_each_packet() -> None:
+    """RFC 8866 §6.4, in the sections of sound alone."""
+    answer = "v=0\r\nm=audio 9 X 111\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\n"
+    assert with_packet_time(answer, 40) == answer.replace("a=mid:0\r\n", "a=mid:0\r\na=ptime:40\r\n")
+
+
 def test_one_way_answers_say_that_rtcp_has_no_port_of_its_own() -> None:
     """`rtcp-mux-only` in each section (RFC 9725 §4.4.1), and only there."""
     answer = ANSWER.replace("a=mid:0\n", "a=mid:0\na=rtcp-mux\n").replace("a=mid:1\n", "a=mid:1\na=rtcp-mux\n")
-    one_way = finished_answer("v=0\r\n", answer, one_way=True, redundant=False)
+    one_way = finished_answer("v=0\r\n", answer, one_way=True, redundant=False, packet_ms=20)
     assert one_way.count("a=rtcp-mux\r\na=rtcp-mux-only\r\n") == 2
-    assert "rtcp-mux-only" not in finished_answer("v=0\r\n", answer, one_way=False, redundant=False)
+    assert "rtcp-mux-only" not in finished_answer("v=0\r\n", answer, one_way=False, redundant=False, packet_ms=20)
 
 
 @pytest.mark.parametrize("direction", ["recvonly", "inactive"])

@@ -70,6 +70,19 @@ def test_every_word_reaches_the_model(
     assert heard.asked <= 12 * len(phone.sent) * max(0.02, conditions.loss + conditions.jitter_ms / 300)
 
 
+@pytest.mark.parametrize("packet_ms", [40, 60])
+@pytest.mark.parametrize("loss", [0.0, 0.1])
+def test_packets_may_have_more_sound(packet_ms: int, loss: float) -> None:
+    """As a browser was asked for, or a sender does by itself: all of it comes, and each level stands for as much."""
+    phone = Phone(said(), Conditions(loss=loss, **MOBILE), red=True, packet_ms=packet_ms)
+    heard = phone.run()
+    assert abs(heard.sound.size / len(said()) * 2 - 1) < 0.02
+    assert np.mean(likenesses(heard.sound)) >= 0.95
+    assert shares(phone.uplink.timeline)["concealed"] <= (packet_ms / 30 if loss else 0.1)
+    assert heard.levels_ms >= (1 - loss) * 0.9 * len(said()) / 32
+    assert heard.levels_ms <= len(said()) / 32
+
+
 def test_the_delay_is_short_where_it_can_be() -> None:
     """Without loss, and with RED also at 10 %, the line follows within 60 ms; at 10 % with more jitter within 110."""
     for conditions, most_s in (

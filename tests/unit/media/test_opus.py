@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from gateway.media.opus import OpusDecoder, OpusEncoder, has_lbrr
+from gateway.media.opus import OpusDecoder, OpusEncoder, has_lbrr, packet_ms
 from tests.measure.sound import read_wav
 
 RATE_HZ = 24_000
@@ -77,6 +77,18 @@ def test_a_lost_packet_is_restored_from_the_next() -> None:
             patched.decode(packets[index])
             guessed.decode(packets[index])
     assert errors["patched"] < errors["guessed"] / 4
+
+
+@pytest.mark.parametrize(
+    ("head", "sound_ms"),
+    [
+        *((b"\x48", 20), (b"\x50", 40), (b"\x58", 60), (b"\x78", 20), (b"\xf8", 20), (b"\xe0", 2.5)),
+        *((b"\xf9", 40), (b"\xfa", 40), (b"\xfb\x03", 60), (b"\xfb", 0), (b"", 0)),
+    ],
+)
+def test_how_much_sound_a_packet_has_is_read_from_its_head(head: bytes, sound_ms: float) -> None:
+    """Frames of each kind, one, two or many of them; 0 where the head is cut off."""
+    assert packet_ms(head) == sound_ms
 
 
 def test_what_is_no_packet_is_refused() -> None:
