@@ -28,6 +28,7 @@ from gateway.media.aiortc_internals import IceLeg, ssrc_of, take_over_media
 from gateway.media.answer import formats_of
 from gateway.media.codecs import prefer
 from gateway.media.datagrams import Address
+from gateway.media.opus import packet_ms
 from gateway.media.udp import UdpPort
 
 RED = 63  # as Chromium numbers it
@@ -57,6 +58,7 @@ class Call:
         self.marks: list[float] = []  # when a packet with a mark was sent
         self.heard: list[float] = []  # when each packet with sound in it came
         self._sound, self._camera, self._picture = sound, camera, picture
+        self._packet_ticks = round(packet_ms(sound[0].payload)) // PACKET_MS
         self._udp = UdpPort()
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._leg: IceLeg | None = None
@@ -148,7 +150,8 @@ class Call:
         if leg is None or (sessions := leg.srtp) is None or self._opus is None:
             return
         protect = sessions[1].protect
-        leg.send(protect(self._audio_packet()))
+        if self._tick % self._packet_ticks == 0:
+            leg.send(protect(self._audio_packet()))
         if self._camera is not None and self._tick * self._camera.fps // 50 > self._sent_frames:
             for packet in self._frame_packets():
                 leg.send(protect(packet))
@@ -157,12 +160,12 @@ class Call:
             self._report()
 
     def _audio_packet(self) -> bytes:
-        packet = self._sound[(self._phase + self._tick) % len(self._sound)]
+        packet = self._sound[(self._phase + self._tick) // self._packet_ticks % len(self._sound)]
         if packet.is_mark:
             self.marks.append(now_s())
         payload, payload_type = packet.payload, self._opus or 0
         if self._red is not None:
-            before = [(self._before, TICK_RTP)] if self._before else []
+            before = [(self._before, self._packet_ticks * TICK_RTP)] if self._before else []
             payload, payload_type, self._before = rtp.wrap_red(payload_type, payload, *before), self._red, payload
         head = rtp.HEADER.pack(
             0x90 if self._level_extension is not None else 0x80,

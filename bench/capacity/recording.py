@@ -39,7 +39,7 @@ Codec = Literal["vp8", "h264"]
 
 @dataclass(frozen=True, slots=True)
 class SoundPacket:
-    """20 ms of Opus."""
+    """Some sound as Opus."""
 
     payload: bytes
     level: int  # RFC 6464: what the header extension says, 0 to 127 below the loudest
@@ -64,9 +64,9 @@ def phase_s(number: int) -> float:
     return number * GOLDEN_SHARE % 1 * LOOP_S
 
 
-def speech() -> tuple[SoundPacket, ...]:
+def speech(packet_ms: int = PACKET_MS) -> tuple[SoundPacket, ...]:
     """The sentence of the corpus, then silence, `LOOP_S` in all; as a browser sends it, coded at 48 kHz."""
-    return sound(speech_pcm())
+    return sound(speech_pcm(), packet_ms)
 
 
 def marks() -> tuple[SoundPacket, ...]:
@@ -75,7 +75,7 @@ def marks() -> tuple[SoundPacket, ...]:
     line = np.zeros(RTP_HZ * MARK_MS // 1000)
     line[:] = np.sin(2 * np.pi * MARK_HZ * np.arange(line.size) / RTP_HZ) * 0.5
     line.resize(RTP_HZ * PACKET_MS // 1000 * step)
-    packets = sound((np.tile(line, round(LOOP_S / MARK_EVERY_S)) * 32767).astype("<i2").tobytes())
+    packets = sound((np.tile(line, round(LOOP_S / MARK_EVERY_S)) * 32767).astype("<i2").tobytes(), PACKET_MS)
     return tuple(replace(packet, is_mark=index % step == 0) for index, packet in enumerate(packets))
 
 
@@ -89,9 +89,9 @@ def speech_pcm() -> bytes:
     return bytes(((line + noise) * 32767).clip(-32768, 32767).astype("<i2").tobytes())
 
 
-def sound(pcm: bytes) -> tuple[SoundPacket, ...]:
+def sound(pcm: bytes, packet_ms: int) -> tuple[SoundPacket, ...]:
     """48 kHz mono s16le as packets."""
-    encoder, size = OpusEncoder(RTP_HZ), RTP_HZ * PACKET_MS // 1000 * 2
+    encoder, size = OpusEncoder(RTP_HZ), RTP_HZ * packet_ms // 1000 * 2
     pieces = (pcm[at : at + size] for at in range(0, len(pcm) - size + 1, size))
     return tuple(SoundPacket(encoder.encode(piece), round(-level_dbov(piece))) for piece in pieces)
 

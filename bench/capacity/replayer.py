@@ -60,7 +60,7 @@ class Replayer:
     def __init__(self, url: str, door: Door, scenario: str, *, marked: bool) -> None:
         self._url, self._door = url, door
         self._scenario = SCENARIOS[scenario]
-        self._sound = marks() if marked else speech()
+        self._sound = marks() if marked else speech(self._scenario.packet_ms)
         self._picture = picture(self._scenario.picture) if self._scenario.picture else ()
         self._beat = Beat()
         self._calls: list[Call] = []

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.capacity.measure import BROWSERS, REPLAYED, SETTLE_S, Run, bench, gateway, ramp
 from bench.capacity.process import now_s, running
-from bench.capacity.scenario import cadence
+from bench.capacity.scenario import SCENARIOS, cadence
 from gateway.settings import Settings
 from tests.programs import NEVER_BUSY
 
@@ -24,6 +24,7 @@ IDLE_S = 2.0
 WORKERS_CALLS = 12  # of each worker
 BROWSERS_CALLS = 3  # Chromium needs the rest of two cores for them
 CROWD_CALLS = (60, 80, 90, 100)  # of two workers, together
+CROWD_SCENARIOS = ("page", "page-40ms")
 WORKERS_SCENARIO, ADMISSION_SCENARIO = "page", "audio"
 ADMISSION_CALLS, ADMISSION_STEP, STEP_S = 200, 5, 4.0  # a load is the mean of two seconds
 
@@ -54,9 +55,12 @@ async def workers(window_s: float, tell: Tell) -> dict[str, Any]:
     return {"calls": [one.calls, two.calls], "percent": [one.percent, two.percent]}
 
 
-async def crowd(window_s: float, tell: Tell) -> Run:
+async def crowds(window_s: float, tell: Tell) -> list[Run]:
     """Two workers and more and more calls, on the two cores that callers and model need too."""
-    return await ramp(gateway(2), WORKERS_SCENARIO, CROWD_CALLS, window_s, tell)
+    return [
+        await ramp(gateway(2, **SCENARIOS[name].settings), name, CROWD_CALLS, window_s, tell)
+        for name in CROWD_SCENARIOS
+    ]
 
 
 async def browsers(window_s: float, tell: Tell) -> dict[str, Run]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.capacity.recording import PictureFormat
+from bench.capacity.recording import PACKET_MS, PictureFormat
 
 CADENCE_MAX_MS = 80.0  # two messages of 40 ms: the model's detector of speech does not notice less
 PCM_BYTES_PER_S = 32_000
@@ -29,11 +29,17 @@ class Scenario:
     target_memory_mb: float  # a further call
     settings: dict[str, str] = field(default_factory=dict)  # of the gateway, beside its usual ones
 
+    @property
+    def packet_ms(self) -> int:
+        """How much sound callers send in each packet: as much as they are asked to."""
+        return int(self.settings.get(PACKET_TIME, PACKET_MS))
+
 
 SMALL = PictureFormat("vp8", 512, 384, 3, 250_000)
 MEDIUM = PictureFormat("vp8", 640, 480, 30, 1_000_000)
 LARGE = PictureFormat("vp8", 1280, 720, 30, 2_000_000)
 KEY_FRAMES = {"GATEWAY_VIDEO_KEY_FRAMES": "1"}
+PACKET_TIME = "GATEWAY_AUDIO_PACKET_MS"
 
 
 def _on_demand(camera: PictureFormat) -> PictureFormat:
@@ -46,6 +52,7 @@ SCENARIOS = {
     for one in (
         Scenario("audio", "sound alone", None, 1.1, 2.0),
         Scenario("page", "our page: 512×384, 3 fps, VP8", SMALL, 2.0, 8.0),
+        Scenario("page-40ms", "our page, 40 ms of sound in a packet", SMALL, 2.0, 8.0, {PACKET_TIME: "40"}),
         Scenario("480p", "another sender: 640×480, 30 fps, VP8", MEDIUM, 4.5, 8.0),
         Scenario("720p", "another sender: 1280×720, 30 fps, VP8", LARGE, 8.0, 8.0),
         Scenario("720p-h264", "the same, H.264", replace(LARGE, codec="h264"), 8.0, 8.0),
