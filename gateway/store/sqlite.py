@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +32,7 @@ from gateway.store.store import (
 
 Result = TypeVar("Result")
 
+RETRY_S = 0.02
 BUSY_S = 5.0  # a transaction takes less than a millisecond; the machine may be busy
 TABLES = """
 CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, owner TEXT NOT NULL, epoch INTEGER NOT NULL, until REAL);
@@ -233,10 +235,11 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            self._database = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = OFF")  # a worker may die without loss; the machine takes all
-            self._database.executescript(TABLES)
+            database = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+            _write_ahead(database)
+            database.execute("PRAGMA synchronous = OFF")  # a worker may die without loss; the machine takes all
+            database.executescript(TABLES)
+            self._database = database
         return self._database
 
     def _alive(self, database: sqlite3.Connection, node_id: str) -> bool:
@@ -247,6 +250,20 @@ class SqliteStore:
         now_s = self._clock()
         database.execute("DELETE FROM field WHERE session IN (SELECT id FROM session WHERE until <= ?)", (now_s,))
         database.execute("DELETE FROM session WHERE until <= ?", (now_s,))
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Readers and a writer at once (WAL).
+
+    Of two workers that ask a new file for it at the same time one is told that it is locked, at once and whatever the
+    timeout, because each would wait for the other (sqlite.org/c3ref/busy_handler.html).
+    """
+    for _ in range(round(BUSY_S / RETRY_S)):
+        with suppress(sqlite3.OperationalError):
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        time.sleep(RETRY_S)
+    database.execute("PRAGMA journal_mode = WAL")
 
 
 def _node(row: tuple[str]) -> Node:

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,30 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         await opened._redis.flushdb()
     yield opened
     await opened.close()
+
+
+async def test_a_file_that_another_worker_is_making_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite refuses one of two that turn a new file to WAL at once, and does not wait."""
+    refusals = iter(range(2))
+
+    class Contested(sqlite3.Connection):
+        """Another is a moment earlier, twice."""
+
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if "journal_mode" in sql and next(refusals, None) is not None:
+                raise sqlite3.OperationalError("database is locked")
+            return super().execute(sql, *values)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *paths, **options: connect(*paths, **options, factory=Contested))
+    store = SqliteStore(tmp_path / "store.db")
+    mine = await store.own("a", "here")
+    await store.save(mine, {"summary": "s"}, 60)
+    assert await store.load("a") == {"summary": "s"}
+    await store.close()
+    assert next(refusals, None) is None
 
 
 async def test_a_record_is_fields(store: Store) -> None:
