@@ -31,6 +31,7 @@ from bench.provenance import Provenance, provenance
 from gateway.impair import Conditions
 from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM, MICROPHONE_HZ
+from tests.browser.stats import KEEP_PEERS
 from tests.browser.way import Way
 from tests.measure.sound import resample
 from tests.programs import Program, gateway_and_simulator
@@ -128,7 +129,8 @@ async def new_page(browser: Browser) -> tuple[BrowserContext, Page]:
     """A page that tells when it spoke and when it was connected."""
     context = await browser.new_context(permissions=["microphone", "camera"])
     page = await context.new_page()
-    await page.add_init_script(WATCH)
+    await page.add_init_script(KEEP_PEERS)
+    await page.add_init_script(LISTEN)
     return context, page
 
 
@@ -210,19 +212,8 @@ async def disturb(page: Page, way: Way, row: Row) -> None:
         await page.evaluate("() => window.dispatchEvent(new Event('online'))")
 
 
-WATCH = """
-window.peers = [];
+LISTEN = """
 window.said = []; // [second of the clock; level] of the microphone, every 10 ms that are loud
-const Native = window.RTCPeerConnection;
-window.RTCPeerConnection = class extends Native {
-  constructor(...given) {
-    super(...given);
-    window.peers.push(this);
-    this.addEventListener("connectionstatechange", () => {
-      if (this.connectionState === "connected") window.joinedMs ??= performance.now();
-    });
-  }
-};
 const devices = navigator.mediaDevices;
 const open = devices.getUserMedia.bind(devices);
 devices.getUserMedia = async (wanted) => {

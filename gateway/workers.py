@@ -29,6 +29,8 @@ from prometheus_client import multiprocess
 from gateway.errors import ConfigError
 from gateway.lan import reachable_host
 from gateway.settings import Settings
+from gateway.store.sqlite import create
+from gateway.store.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +82,17 @@ def environment(settings: Settings, index: int, directory: Path) -> dict[str, st
         "GATEWAY_MAX_SESSIONS": str(math.ceil(settings.max_sessions / settings.workers)),
         "PROMETHEUS_MULTIPROC_DIR": str(directory / "metrics"),
     }
-    if settings.store == "memory":
-        told["GATEWAY_STORE"] = f"sqlite:{directory / 'store.db'}"
+    if (path := store_file(settings, directory)) is not None:
+        told["GATEWAY_STORE"] = f"sqlite:{path}"
     return told
+
+
+def store_file(settings: Settings, directory: Path) -> Path | None:
+    """The file that the workers share; None where the settings name a store elsewhere."""
+    if settings.store == "memory":
+        return directory / "store.db"
+    kind, _, path = settings.store.partition(":")
+    return Path(path) if kind == "sqlite" else None
 
 
 def _counted(address: str, index: int) -> str:
@@ -106,12 +116,13 @@ class Workers:
     async def run(self, ready: Callable[[str], None], stop: asyncio.Event, hurry: asyncio.Event) -> int:
         """Start the workers, keep them running until `stop`, and end them; at once when `hurry` is set.
 
-        Raises ConfigError when the address cannot be listened on.
+        Raises ConfigError when the address cannot be listened on, or the file that they share cannot be made.
         """
         alive, held = os.pipe()
         with tempfile.TemporaryDirectory(prefix="gateway-") as name, listening(self._settings) as listener:
             directory = Path(name)
             (directory / "metrics").mkdir()
+            self._create_store(directory)
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory / "metrics")  # for mark_process_dead
             keeping = [
                 asyncio.create_task(self._keep(index, directory, listener, alive), name=f"worker {index}")
@@ -128,6 +139,13 @@ class Workers:
                 os.close(alive)
                 os.close(held)
         return EXIT_WRONG if self._wrong else 0
+
+    def _create_store(self, directory: Path) -> None:
+        if (path := store_file(self._settings, directory)) is not None:
+            try:
+                create(path)
+            except StoreUnavailable as error:
+                raise ConfigError(f"{error} Check GATEWAY_STORE.") from None
 
     async def _keep(self, index: int, directory: Path, listener: sockets.socket, alive: int) -> None:
         """One worker after the other, until there is a reason to stop."""

@@ -19,29 +19,24 @@ from scipy.io import wavfile
 
 from bench.capacity.process import told
 from bench.capacity.recording import RTP_HZ, speech_pcm
-from bench.capacity.scenario import SCENARIOS
 from tests.browser.camera import write_camera
 from tests.browser.conftest import CHROMIUM
 from tests.browser.stats import KEEP_PEERS, stats
 from tests.integration.guarded import signed
 
-IS_CONNECTED = "() => window.peers.some(({ connectionState }) => connectionState === 'connected')"
 
-
-async def join(browser: Browser, url: str, *, camera: bool) -> Page:
+async def join(browser: Browser, url: str) -> Page:
     """A person who calls; the page shows what the camera sees until it is told not to."""
     context = await browser.new_context(permissions=["microphone", "camera"])
     page = await context.new_page()
     await page.add_init_script(KEEP_PEERS)
     await page.goto(url)
     await page.click("#start")
-    await page.wait_for_function(IS_CONNECTED)
-    if not camera:
-        await page.get_by_role("button", name="Camera").click()
+    await page.wait_for_function("() => window.joinedMs")
     return page
 
 
-async def run(url: str, *, camera: bool) -> None:
+async def run(url: str) -> None:
     """Do what is asked."""
     with tempfile.TemporaryDirectory() as name:
         microphone, picture = Path(name) / "microphone.wav", Path(name) / "camera.mjpeg"
@@ -59,12 +54,12 @@ async def run(url: str, *, camera: bool) -> None:
                     case ["calls", count]:
                         while len(pages) < int(count):
                             token = signed(sub=f"caller-{len(pages)}", exp=int(time.time()) + 3600)
-                            pages.append(await join(browser, f"{urljoin(url, '/')}#token={token}", camera=camera))
+                            pages.append(await join(browser, f"{urljoin(url, '/')}#token={token}"))
                         print(f"Live: {len(pages)}", flush=True)
                     case ["figures", path]:
                         streams = [one for page in pages for one in await stats(page, "inbound-rtp")]
                         packets = sum(one["packetsReceived"] for one in streams)
-                        text = json.dumps({"calls": len(pages), "late_p99_ms": 0.0, "voice_packets": packets})
+                        text = json.dumps({"calls": len(pages), "voice_packets": packets})
                         await asyncio.to_thread(Path(path).write_text, text, encoding="utf-8")
                         print("written: all", flush=True)
             await browser.close()
@@ -75,9 +70,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
     parser.add_argument("--door", choices=("sdp",), default="sdp")
-    parser.add_argument("--scenario", choices=tuple(SCENARIOS), required=True)
-    options = parser.parse_args()
-    asyncio.run(run(options.url, camera=SCENARIOS[options.scenario].picture is not None))
+    parser.add_argument("--scenario", choices=("page",), required=True)
+    asyncio.run(run(parser.parse_args().url))
 
 
 if __name__ == "__main__":

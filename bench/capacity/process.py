@@ -35,10 +35,10 @@ class Usage:
 
     @classmethod
     def of(cls, pids: Sequence[int]) -> Usage:
-        """Of these processes together, those of them that still run."""
-        stats = []
-        for pid in pids:
-            with suppress(FileNotFoundError, ProcessLookupError):
+        """Of these processes together: the first, and those of the others that still run."""
+        stats = [Path(f"/proc/{pids[0]}/stat").read_text(encoding="utf-8")]
+        for pid in pids[1:]:
+            with suppress(FileNotFoundError, ProcessLookupError):  # a browser's helpers come and go
                 stats.append(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"))
         return parse_stats(stats, TICKS_PER_S, os.sysconf("SC_PAGE_SIZE"))
 

@@ -15,7 +15,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +31,6 @@ from gateway.store.store import (
 
 Result = TypeVar("Result")
 
-RETRY_S = 0.02
 BUSY_S = 5.0  # a transaction takes less than a millisecond; the machine may be busy
 TABLES = """
 CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, owner TEXT NOT NULL, epoch INTEGER NOT NULL, until REAL);
@@ -229,17 +227,13 @@ class SqliteStore:
                 database.execute("COMMIT")
                 return result
             except sqlite3.Error as error:
-                raise StoreUnavailable(f"The store {self._path} cannot be used: {error}.") from None
+                raise _unavailable(self._path, error) from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            database = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
-            _write_ahead(database)
-            database.execute("PRAGMA synchronous = OFF")  # a worker may die without loss; the machine takes all
-            database.executescript(TABLES)
-            self._database = database
+            self._database = _connect(self._path)
         return self._database
 
     def _alive(self, database: sqlite3.Connection, node_id: str) -> bool:
@@ -252,18 +246,28 @@ class SqliteStore:
         database.execute("DELETE FROM session WHERE until <= ?", (now_s,))
 
 
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Readers and a writer at once (WAL).
+def create(path: Path) -> None:
+    """The file with its tables, for whoever is about to let several workers use it; raises StoreUnavailable.
 
-    Of two workers that ask a new file for it at the same time one is told that it is locked, at once and whatever the
-    timeout, because each would wait for the other (sqlite.org/c3ref/busy_handler.html).
+    Of two that turn a new file to WAL at once SQLite refuses one, whatever the timeout, because each would wait for the
+    other (sqlite.org/c3ref/busy_handler.html). A file that is in WAL stays so.
     """
-    for _ in range(round(BUSY_S / RETRY_S)):
-        with suppress(sqlite3.OperationalError):
-            database.execute("PRAGMA journal_mode = WAL")
-            return
-        time.sleep(RETRY_S)
+    try:
+        _connect(path).close()
+    except sqlite3.Error as error:
+        raise _unavailable(path, error) from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = OFF")  # a worker may die without loss; the machine takes all
+    database.executescript(TABLES)
+    return database
+
+
+def _unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    return StoreUnavailable(f"The store {path} cannot be used: {error}.")
 
 
 def _node(row: tuple[str]) -> Node:

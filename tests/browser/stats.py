@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.async_api import Page
 
-# Before the page's own scripts, so that each of its connections is known.
+# Before the page's own scripts, so that each of its connections is known, and when the first was connected.
 KEEP_PEERS = """
 window.peers = [];
 const Native = window.RTCPeerConnection;
@@ -14,6 +14,9 @@ window.RTCPeerConnection = class extends Native {
   constructor(...given) {
     super(...given);
     window.peers.push(this);
+    this.addEventListener("connectionstatechange", () => {
+      if (this.connectionState === "connected") window.joinedMs ??= performance.now();
+    });
   }
 };
 """

@@ -220,6 +220,17 @@ async def test_a_voice_that_gets_lost_is_sent_twice_or_thrice(every: int, copies
 
 
 @virtually
+async def test_losses_on_the_way_here_protect_the_voice_before_it_is_lost() -> None:
+    """The networks of both directions are mostly one."""
+    browser, encoder = Browser(), OpusEncoder(16_000)
+    for sequence in range(0, 400, 2):
+        browser.says(sequence, encoder.encode(b"\x10\x27\xf0\xd8" * 160))
+        await browser.passes(0.04)
+    assert browser.plane.stats.voice_loss_percent == 0
+    assert browser.protections[-1].copies == 2
+
+
+@virtually
 async def test_a_camera_that_floods_is_not_looked_at_and_speech_goes_on() -> None:
     """Its packets are dropped before they are decrypted; nothing is asked of it meanwhile, and a little is offered."""
     browser, encoder = Browser(), OpusEncoder(16_000)

@@ -7,14 +7,14 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.store.memory import RECORDS_MAX, MemoryStore
 from gateway.store.redis import RedisStore
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite import SqliteStore, create
 from gateway.store.store import Node, OwnedElsewhere, Ownership, OwnershipLost, Store, StoreUnavailable
 from tests.programs import require
 
@@ -52,28 +52,24 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await opened.close()
 
 
-async def test_a_file_that_another_worker_is_making_is_asked_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQLite refuses one of two that turn a new file to WAL at once, and does not wait."""
-    refusals = iter(range(2))
+async def test_a_file_that_was_made_is_opened_while_another_reads_it(tmp_path: Path) -> None:
+    """SQLite turns no file to WAL that somebody else uses; one that was made for several is so already."""
+    path = tmp_path / "store.db"
+    create(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        assert other.execute("SELECT * FROM session").fetchall() == []
+        store = SqliteStore(path)
+        mine = await store.own("a", "here")
+        await store.save(mine, {"summary": "s"}, 60)
+        assert await store.load("a") == {"summary": "s"}
+        await store.close()
 
-    class Contested(sqlite3.Connection):
-        """Another is a moment earlier, twice."""
 
-        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-            if "journal_mode" in sql and next(refusals, None) is not None:
-                raise sqlite3.OperationalError("database is locked")
-            return super().execute(sql, *values)
-
-    connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda *paths, **options: connect(*paths, **options, factory=Contested))
-    store = SqliteStore(tmp_path / "store.db")
-    mine = await store.own("a", "here")
-    await store.save(mine, {"summary": "s"}, 60)
-    assert await store.load("a") == {"summary": "s"}
-    await store.close()
-    assert next(refusals, None) is None
+async def test_a_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """In a sentence, with SQLite's reason."""
+    with pytest.raises(StoreUnavailable, match=r"nowhere/store\.db cannot be used: unable to open"):
+        create(tmp_path / "nowhere/store.db")
 
 
 async def test_a_record_is_fields(store: Store) -> None:
