@@ -212,7 +212,7 @@ async def test_a_voice_that_gets_lost_is_sent_twice_or_thrice(every: int, copies
     assert browser.protections[-1].copies == len(copies)
     assert not any(protection.coarse_percent for protection in browser.protections)
     browser.plane.send_voice(b"last", 100 * 960, False)
-    browser.plane.send_voice(b"first", 500 * 960, True)
+    browser.plane.send_voice(b"first", 105 * 960, True)
     packets = [rtp.parse(browser._in.unprotect(datagram)) for datagram in browser.rtp[-2:]]
     blocks = [[block.payload for block in rtp.unwrap_red(packet)] for packet in packets if packet]
     assert blocks == [[*copies, b"last"], [b"first"]]
