@@ -56,6 +56,7 @@ SILENT_SUSPECT_S = 6.0  # from one that sends none: its checks come every 2.5 s 
 DETACHED_S = 5.0  # the browser is away; its connection is kept for a restart as long as the session is
 REWIND_LEAST_S = 0.3  # a shorter gap is the network's, and the browser asks for what it lost
 MOVED_LEAST_S = 0.1  # unless the browser turns up at another address: then five packets are enough
+BUFFERED_S = 0.12  # what a browser has and does not play yet on a shaky network; with its connection that is gone
 MOVING_S = 1.0  # so long the voice waits at most until the browser's new address is agreed
 VIDEOS_MAX = 2  # a camera and a screen, one of which the model sees
 Picture = Literal["camera", "screen"]
@@ -256,7 +257,7 @@ class Peer:
     async def close(self) -> None:
         """Close the connection; may be called again and at any time."""
         if self._closed is None:
-            self._hold_voice()
+            self._hold_voice(0.0, BUFFERED_S)
             self._leave_voice()
             self._step(PeerState.CLOSED, "The connection is closed.")
             self._closed = asyncio.create_task(self._close())
@@ -353,18 +354,21 @@ class Peer:
         if self._ear is not None:
             self._voice.leave(self._ear)
 
-    def _hold_voice(self, least_s: float = REWIND_LEAST_S) -> None:
+    def _hold_voice(self, least_s: float = REWIND_LEAST_S, buffered_s: float = 0.0) -> None:
         """Nobody hears it: what was sent into the void is played again when somebody does.
 
-        What was on its way when the last packet left over there was lost as well, hence the round trip.
+        What was on its way when the last packet left over there was lost as well, hence the round trip; and where the
+        browser plays nothing more, what it had not played.
         """
         if self._held or self._heard_s is None or self._plane is None:
             return
-        if asyncio.get_running_loop().time() - self._heard_s >= least_s:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._heard_s >= least_s:
             self._held = True
             self._plane.forget_voice()
             if self._ear is not None:
-                self._voice.hold(self._ear, self._voice.taken_since(self._heard_s - self._plane.rtt_s))
+                heard_until_s = min(self._heard_s - self._plane.rtt_s, now_s - buffered_s)
+                self._voice.hold(self._ear, self._voice.taken_since(heard_until_s))
 
     def _release_voice(self, now_s: float) -> None:
         """The browser is heard: the voice goes on as soon as it is known where to."""

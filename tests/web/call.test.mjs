@@ -308,6 +308,22 @@ test("a restart that the gateway refuses is followed by a new peer at once", asy
   assert.equal(gateway.asked("POST", `${LOCATION}/peer`).length, 1);
 });
 
+test("a peer that is replaced plays what it has until the next one is answered", async () => {
+  const { clock, gateway, RTCPeerConnection } = await live();
+  const answer = deferred();
+  const taken = gateway.answers[`POST ${LOCATION}/peer`]();
+  gateway.answers[`PATCH ${LOCATION}`] = () => problem(409, "It is gone.");
+  gateway.answers[`POST ${LOCATION}/peer`] = () => answer.promise;
+  RTCPeerConnection.newest.become("failed");
+  await answered(clock);
+  const [first, second] = RTCPeerConnection.made;
+  assert.notEqual(first.signalingState, "closed");
+  answer.resolve(taken);
+  await answered(clock);
+  assert.equal(first.signalingState, "closed");
+  assert.notEqual(second.signalingState, "closed");
+});
+
 test("asked to move, it brings a new peer at once, once, and without trying the old way", async () => {
   const { clock, gateway, RTCPeerConnection, says, shown, states } = await live();
   says("server-message", { type: "move" });

@@ -1,7 +1,8 @@
 // Owns the way of a call's media: the peer of the moment, or, where WebRTC gets nowhere, the stream; and how a lost one
 // is got back (ICE restart or another socket, else a new peer for the same session). It must not know the page, events or
 // how devices are opened.
-// Invariant: at most one peer is open; `onLost` and `onBack` alternate, and nothing is called after `close()`.
+// Invariant: at most one peer is open, but that the former one plays what it has until there is an answer for the next;
+// `onLost` and `onBack` alternate, and nothing is called after `close()`.
 
 import { Peer } from "./peer.js";
 import { Reattach } from "./reattach.js";
@@ -14,6 +15,7 @@ const STREAM_AFTER_MS = 5_000; // from the answer: ten checks of each pair, and 
 export class PeerLeg {
   #dependencies;
   #peer;
+  #former; // has no say any more
   #reattach;
   #location;
   #pictureLimits;
@@ -123,6 +125,7 @@ export class PeerLeg {
   close() {
     this.#isClosed = true;
     this.#reattach?.stop();
+    this.#letGo();
     this.#peer?.close();
   }
 
@@ -149,6 +152,7 @@ export class PeerLeg {
     try {
       await peer.connect(async (offer) => {
         const answer = await post(offer);
+        this.#letGo();
         const giveUp = async () => (await this.#canStream()) && close();
         if (!isSettled) timer = clock.setTimeout(giveUp, STREAM_AFTER_MS);
         return answer;
@@ -162,7 +166,14 @@ export class PeerLeg {
     } finally {
       isSettled = true;
       clock.clearTimeout(timer);
+      this.#letGo();
     }
+  }
+
+  /** Of the former peer: the next one speaks from now on, or nobody does. */
+  #letGo() {
+    this.#former?.close();
+    this.#former = undefined;
   }
 
   async #canStream() {
@@ -213,7 +224,7 @@ export class PeerLeg {
   /** This one from now on, with the devices of the moment. */
   #use(peer, bundle) {
     const { media, hasVideo } = this.#dependencies;
-    this.#peer?.close();
+    this.#former = this.#peer;
     this.#peer = peer;
     peer.addVoice(media.microphone, bundle);
     if (hasVideo) peer.addPicture(media.camera, { longSidePx: media.longSidePx, ...this.#pictureLimits });
