@@ -16,20 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.provenance import provenance
-from tests.browser.callpage import PATIENCE_MS, chromium, phone
+from bench.tap import PHASES, tap, tapper
+from tests.browser.callpage import chromium
 from tests.programs import gateway_and_simulator
 
 TARGET_P50_MS = 400.0
 REPORT = Path("docs/start-bench.md")
-PHASES = {"connecting": "devices are open", "live": "connected"}
-CLOCK = """
-window.at = {};
-document.addEventListener("click", ({ timeStamp }) => (window.at.tap ??= timeStamp), { capture: true });
-addEventListener("DOMContentLoaded", () => {
-  const line = document.querySelector("#state");
-  new MutationObserver(() => (window.at[line.dataset.state] ??= performance.now())).observe(line, { attributes: true });
-});
-"""
 HEAD = """# From the tap to a connected call
 
 By `make bench-start`: milliseconds from the tap on Start call in Chromium, over loopback, with the simulator for the
@@ -49,18 +41,10 @@ async def measure(runs: int) -> tuple[str, dict[str, list[float]]]:
         directory = Path(scratch)
         with gateway_and_simulator(directory, directory / "recorded") as (gateway, _):
             async with chromium(directory / "devices") as browser:
-                context = await phone(browser)
-                await context.add_init_script(CLOCK)
+                context = await tapper(browser)
                 for _ in range(runs):
-                    page = await context.new_page()
-                    await page.goto(gateway.found, wait_until="networkidle")
-                    await page.get_by_role("button", name="Start call").tap()
-                    await page.wait_for_function("() => window.at.live", timeout=PATIENCE_MS)
-                    at = await page.evaluate("() => window.at")
-                    for name, times_ms in found.items():
-                        times_ms.append(at[name] - at["tap"])
-                    await page.get_by_role("button", name="End", exact=True).tap()
-                    await page.close()
+                    for name, at_ms in (await tap(context, gateway.found)).items():
+                        found[name].append(at_ms)
                 return f"Chromium {browser.version}", found
 
 

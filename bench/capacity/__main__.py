@@ -78,7 +78,7 @@ async def _whole(asked: set[str], options: argparse.Namespace, runs: list[dict[s
         rows = []
         for calls in (DELAY_CALLS, round(full * FULL_SHARE)):
             result = await delays(DELAY_SCENARIO, calls, options.seconds * 2)
-            kinds = {kind: percentiles(getattr(result, kind)) for kind in ("mic_to_wire", "wire_to_rtp", "barge_in")}
+            kinds = {kind: percentiles(getattr(result, kind)) for kind in table.DELAY_WORDS}
             rows.append({"calls": result.calls, "unmatched": result.unmatched, **kinds})
             say(f"delays: {rows[-1]}")
         found["delay"] = rows

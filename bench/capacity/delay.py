@@ -1,7 +1,8 @@
-"""How long sound is under way inside the gateway, while other calls are there too.
+"""How long sound is under way inside the gateway, and how long one more person waits, while other calls are there too.
 
 Owns the matching of both sides. Every caller sends short tones instead of speech; the model keeps what the first
-connections heard, and tells when it spoke and when it interrupted itself.
+connections heard, and tells when it spoke and when it interrupted itself. The one more person is a real Chromium, which
+calls again and again once the tones have been counted.
 **Invariant: a delay is between two moments by the same clock, and what has no other side is counted, not left out.**
 """
 
@@ -9,19 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import tempfile
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from bench.capacity.measure import SETTLE_S, bench, gateway
 from bench.capacity.process import now_s
+from bench.tap import tap, tapper
+from tests.browser.callpage import chromium
+from tests.integration.guarded import signed
 
 HZ = 16_000
 LOUD = 1500  # of 32768: the tone, and nothing else that is sent
 QUIET_S = 0.2  # between two marks
 MATCH_S = 0.5
+TAPS = 50
 PERCENTILES = (50, 95, 99)
 
 
@@ -33,6 +41,7 @@ class Delays:
     mic_to_wire: list[float]
     wire_to_rtp: list[float]
     barge_in: list[float]
+    tap_to_live: list[float]
     unmatched: int
 
 
@@ -45,6 +54,7 @@ async def delays(scenario: str, calls: int, window_s: float) -> Delays:
         begun_s = now_s()
         await asyncio.sleep(window_s)
         heard, figures = await running.arrivals(), await running.figures()
+        tapped = await taps(running.url)
     up: list[float] = []
     down: list[float] = []
     silence: list[float] = []
@@ -63,7 +73,19 @@ async def delays(scenario: str, calls: int, window_s: float) -> Delays:
             matched = nearest_after(marks, tones, MATCH_S)
             up += matched
             unmatched += len(marks) - len(matched)
-    return Delays(live, up, down, silence, unmatched)
+    return Delays(live, up, down, silence, tapped, unmatched)
+
+
+async def taps(url: str) -> list[float]:
+    """From the tap to a call that is live, in ms, of one caller after another; each has a token of its own."""
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        async with chromium(Path(name)) as browser:
+            context = await tapper(browser)
+            for number in range(TAPS):
+                token = signed(sub=f"tapper-{number}", exp=int(time.time()) + 3600)
+                found.append((await tap(context, f"{url}/#token={token}"))["live"])
+    return found
 
 
 def onsets(messages: Sequence[tuple[float, bytes]]) -> list[float]:

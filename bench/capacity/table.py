@@ -25,6 +25,7 @@ BASELINES = {"pipecat": "Pipecat", "fastrtc": "FastRTC", "naive": "plain bridge"
 SERIES = ("gateway", "floor", *BASELINES.values())
 MAXIMA = {"of Pipecat": ("pipecat", 1 / 12), "of the plain bridge": ("naive", 1 / 7)}
 FLOOR_TIMES = 2.0
+GROWTH = 1.05  # linear, within what two windows of a run differ by
 RATIOS_OF = "page"  # what most calls are; the table has those of the others
 DELAY_TARGETS = {
     ("mic_to_wire", "p50"): 60,
@@ -32,11 +33,19 @@ DELAY_TARGETS = {
     ("wire_to_rtp", "p99"): 25,
     ("barge_in", "p99"): 45,
 }
+DELAY_CHART = {
+    "mic_to_wire": "sound to the model",
+    "wire_to_rtp": "the model's voice",
+    "barge_in": "until the voice is silent",
+    "tap_to_live": "one more person, from the tap",
+}
+DELAY_SHARES = ("p50", "p99")
 CALLS_HEAD = ["at once", "a call", "one more", "threads", "pictures/s", "cadence", "sound", "lag", "beside"]
 DELAY_WORDS = {
     "mic_to_wire": "sound: from the phone's packet to the wire to the model, the 40 ms of a message included",
     "wire_to_rtp": "the model's voice: from its wire to the first packet to the phone",
     "barge_in": "from `interrupted` to the last packet of the old answer",
+    "tap_to_live": "one more person: from the tap on *Start call* in Chromium to a call that is live",
 }
 TIMES_ONE = "two workers, times one"  # the one target that is to be passed
 READY_S, IDLE_MB, WORKERS_TIMES, CADENCE_MS = 1.0, 90.0, 1.9, 80.0
@@ -102,6 +111,13 @@ def percent(run: Facts) -> float:
     return float(steady[-1]["percent"])
 
 
+def growth(run: Facts) -> float | None:
+    """What a call costs with the most that had steady sound, times that of the step before: above 1 the cost grows
+    faster than the calls."""
+    steady = [step["percent"] for step in run["steps"] if _is_steady(step)]
+    return steady[-1] / steady[-2] if len(steady) > 1 else None
+
+
 def further_mb(run: Facts) -> float | None:
     """What one more call takes."""
     points = [(step["calls"], step["memory_mb"]) for step in run["steps"]]
@@ -130,6 +146,9 @@ def judged(facts: Facts) -> Iterator[Judgement]:
             continue
         yield from at_most(f"{scenario.words}: a call", "{:.2f} %", scenario.target_percent, percent(run))
         yield from at_most(f"{scenario.words}: one more call", "{:.1f} MB", scenario.target_memory_mb, further_mb(run))
+        yield from at_most(
+            f"{scenario.words}: a call with the most, times one with fewer", "{:.2f}", GROWTH, growth(run)
+        )
         if floor is not None and name == RATIOS_OF:
             yield from at_most(f"{scenario.words}: times the floor", "{:.2f}", FLOOR_TIMES, percent(run) / floor)
         for words, (peer, share) in MAXIMA.items():
@@ -241,12 +260,16 @@ def _delays(facts: Facts) -> str:
     rows = facts.get("delay", [])
     if not rows:
         return ""
-    text = "## Delay\n\nMilliseconds inside the gateway, over loopback: p50, p95, p99.\n\n| |"
+    text = (
+        "## Delay\n\n![Delay](capacity-delay.svg)\n\nMilliseconds over loopback: p50, p95, p99; those of sound inside "
+        "the gateway. Chromium shares the two cores with all the others. With nobody else there, and what of it the "
+        "devices take: [start-bench.md](start-bench.md).\n\n| |"
+    )
     text += "".join(f" {row['calls']} calls |" for row in rows) + "\n| --- |" + " --- |" * len(rows) + "\n"
     for kind, words in DELAY_WORDS.items():
-        cells = [", ".join(f"{value:.0f}" for value in row[kind].values()) or NOTHING for row in rows]
+        cells = [", ".join(f"{value:.0f}" for value in row.get(kind, {}).values()) or NOTHING for row in rows]
         text += f"| {words} | {' | '.join(cells)} |\n"
-    return text + "\nFrom the tap to a connected call: [start-bench.md](start-bench.md).\n\n"
+    return text + "\n"
 
 
 def _rest(facts: Facts) -> str:
@@ -254,6 +277,8 @@ def _rest(facts: Facts) -> str:
     if two := facts.get("workers"):
         counts = " and ".join(f"{calls} calls at {cost:.2f} % each" for calls, cost in zip(*two.values(), strict=True))
         text += f"One worker and two: {counts}, two carry {_times_one(two):.2f} times as many.\n\n"
+    if facts.get("crowds"):
+        text += "![Cadence of two workers](capacity-crowd.svg)\n\n"
     for crowd in facts.get("crowds", []):
         text += (
             f"Two workers on these cores, {SCENARIOS[crowd['scenario']].words}; callers and model need the same cores, "
@@ -279,8 +304,39 @@ def _middle(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def chart(facts: Facts) -> str:
-    """docs/capacity.svg."""
+def charts(facts: Facts) -> dict[str, str]:
+    """The charts of docs/, by file name; none of what was not measured."""
+    found = {"capacity.svg": _cost_chart(facts)}
+    if facts.get("delay"):
+        found["capacity-delay.svg"] = _delay_chart(facts)
+    if facts.get("crowds"):
+        found["capacity-crowd.svg"] = _crowd_chart(facts)
+    return found
+
+
+def _delay_chart(facts: Facts) -> str:
+    groups: dict[str, dict[str, float | None]] = {}
+    for kind, words in DELAY_CHART.items():
+        groups[words] = {
+            f"{row['calls']} calls, {share}": row.get(kind, {}).get(share)
+            for row in facts["delay"]
+            for share in DELAY_SHARES
+        }
+    return bars("Delay with few calls and with many", " ms", groups, list(next(iter(groups.values()))))
+
+
+def _crowd_chart(facts: Facts) -> str:
+    groups: dict[str, dict[str, float | None]] = {
+        SCENARIOS[crowd["scenario"]].words: {
+            f"{step['calls']} calls": step["cadence"]["p99_ms"] for step in crowd["steps"]
+        }
+        for crowd in facts["crowds"]
+    }
+    series = sorted({name for values in groups.values() for name in values}, key=lambda name: int(name.split()[0]))
+    return bars("Between two messages to the model, p99, with two workers: 40 is steady", " ms", groups, series)
+
+
+def _cost_chart(facts: Facts) -> str:
     groups: dict[str, dict[str, float | None]] = {}
     for name, scenario in SCENARIOS.items():
         runs = {server: _run(facts, server, name) for server in ("gateway", *BASELINES)}
@@ -341,7 +397,8 @@ def write(docs: Path, readme: Path) -> None:
     """All that is made of docs/capacity.json."""
     facts = read(docs / "capacity.json")
     (docs / "capacity.md").write_text(render(facts), encoding="utf-8")
-    (docs / "capacity.svg").write_text(chart(facts), encoding="utf-8")
+    for name, drawn in charts(facts).items():
+        (docs / name).write_text(drawn, encoding="utf-8")
     for path, text in ((readme, short(facts)), (docs / "operate.md", sizing(facts))):
         path.write_text(insert(path.read_text(encoding="utf-8"), text), encoding="utf-8")
 
