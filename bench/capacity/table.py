@@ -25,7 +25,7 @@ BASELINES = {"pipecat": "Pipecat", "fastrtc": "FastRTC", "naive": "plain bridge"
 SERIES = ("gateway", "floor", *BASELINES.values())
 MAXIMA = {"of Pipecat": ("pipecat", 1 / 12), "of the plain bridge": ("naive", 1 / 7)}
 FLOOR_TIMES = 2.0
-GROWTH = 1.05  # linear, within what two windows of a run differ by
+GROWTH = 1.05  # linear; two windows of a few seconds differ by as much
 RATIOS_OF = "page"  # what most calls are; the table has those of the others
 DELAY_TARGETS = {
     ("mic_to_wire", "p50"): 60,
@@ -147,7 +147,7 @@ def judged(facts: Facts) -> Iterator[Judgement]:
         yield from at_most(f"{scenario.words}: a call", "{:.2f} %", scenario.target_percent, percent(run))
         yield from at_most(f"{scenario.words}: one more call", "{:.1f} MB", scenario.target_memory_mb, further_mb(run))
         yield from at_most(
-            f"{scenario.words}: a call with the most, times one with fewer", "{:.2f}", GROWTH, growth(run)
+            f"{scenario.words}: a call with the most, times one with fewer", "{:.3f}", GROWTH, growth(run)
         )
         if floor is not None and name == RATIOS_OF:
             yield from at_most(f"{scenario.words}: times the floor", "{:.2f}", FLOOR_TIMES, percent(run) / floor)
