@@ -1,0 +1,44 @@
+"""What one call may cost in instructions of the processor: as `test_budget.py`, but down to the codecs and libraries.
+
+valgrind counts the same on a busy machine and on a quiet one (three runs differed by half a percent), but not the same
+for two builds of an interpreter: each build that is known has budgets of its own, and another one is skipped. A new
+budget is written down as there: only when the work is worth it, and also when it became less.
+"""
+
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.instructions import PACKETS
+from tests.programs import environment, require
+
+SLACK = 0.02
+# Thousands of instructions for each packet of the microphone: while the model listens, while it answers.
+BUDGETS_K = {
+    "3.11.7 GCC 12.2.0 x86_64": (507, 813),
+    "3.11.2 GCC 12.2.0 x86_64": (475, 773),
+}
+BUILD = f"{platform.python_version()} {platform.python_compiler()} {platform.machine()}"
+
+
+@pytest.mark.skipif(BUILD not in BUDGETS_K, reason=f"no budget is known for {BUILD}")
+def test_a_packet_of_a_call_stays_within_its_budget(tmp_path: Path) -> None:
+    """A person speaks; the model listens, then answers meanwhile."""
+    counting = [require("valgrind", "apt-get install valgrind"), "--tool=callgrind", "--instr-atstart=no"]
+    command = [*counting, f"--callgrind-out-file={tmp_path}/out", sys.executable, "-m", "tests.instructions"]
+    done = subprocess.run(command, env=environment(PYTHONHASHSEED="0"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    parts = [counted_k(tmp_path / f"out.{number}") / PACKETS for number in (1, 2)]
+    words = " and ".join(f"{part:.0f}" for part in parts)
+    assert parts == pytest.approx(BUDGETS_K[BUILD], rel=SLACK), f"now {words} thousand instructions a packet"
+
+
+def counted_k(path: Path) -> float:
+    """Thousands of instructions in a part."""
+    found = re.search(r"^totals: (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None, "valgrind did not write what it counted"
+    return int(found[1]) / 1000
