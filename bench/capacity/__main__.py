@@ -28,7 +28,7 @@ from bench.peers.servers import PEERS
 from bench.provenance import provenance
 
 STEPS = {"audio": (10, 40, 80, 110), "page": (10, 25, 50, 70)}
-STEPS["page-40ms"] = STEPS["page"]
+STEPS["page-1fps"] = STEPS["page-40ms"] = STEPS["page"]
 STEPS |= {"480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
 STEPS |= {"480p-keys": (4, 10, 20), "720p-keys": (2, 8, 14)}
 PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some
@@ -57,7 +57,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         if "peers" in asked and is_common:
             steps = PEER_STEPS.get(name, (1,))
             runs += [await ramp(peer, name, steps, options.seconds, say) for peer in _peers(options.peers)]
-        if "floor" in asked and is_common:
+        if "floor" in asked and (is_common or SCENARIOS[name].others):
             frames_per_s = runs[0].steps[0].frames_per_s if runs else 0.0
             found["floor"][name] = floor(SCENARIOS[name], frames_per_s)
             say(f"floor, {name}: {sum(found['floor'][name].values()):.2f} %")

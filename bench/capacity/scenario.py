@@ -28,6 +28,7 @@ class Scenario:
     target_percent: float  # of one processor, a call
     target_memory_mb: float  # a further call
     settings: dict[str, str] = field(default_factory=dict)  # of the gateway, beside its usual ones
+    others: str = ""  # the scenario of which the others do the same work, where it is not this one
 
     @property
     def packet_ms(self) -> int:
@@ -40,6 +41,7 @@ MEDIUM = PictureFormat("vp8", 640, 480, 30, 1_000_000)
 LARGE = PictureFormat("vp8", 1280, 720, 30, 2_000_000)
 KEY_FRAMES = {"GATEWAY_VIDEO_KEY_FRAMES": "1"}
 PACKET_TIME = "GATEWAY_AUDIO_PACKET_MS"
+FEW_PICTURES = {"GATEWAY_VIDEO_FPS_MAX": "1"}  # to the model
 
 
 def _on_demand(camera: PictureFormat) -> PictureFormat:
@@ -52,6 +54,7 @@ SCENARIOS = {
     for one in (
         Scenario("audio", "sound alone", None, 1.1, 2.0),
         Scenario("page", "our page: 512×384, 3 fps, VP8", SMALL, 2.0, 8.0),
+        Scenario("page-1fps", "our page, a picture a second to the model", SMALL, 2.0, 8.0, FEW_PICTURES, "page"),
         Scenario("page-40ms", "our page, 40 ms of sound in a packet", SMALL, 2.0, 8.0, {PACKET_TIME: "40"}),
         Scenario("480p", "another sender: 640×480, 30 fps, VP8", MEDIUM, 4.5, 8.0),
         Scenario("720p", "another sender: 1280×720, 30 fps, VP8", LARGE, 8.0, 8.0),
