@@ -29,7 +29,7 @@ HZ = 16_000
 LOUD = 1500  # of 32768: the tone, and nothing else that is sent
 QUIET_S = 0.2  # between two marks
 MATCH_S = 0.5
-TAPS = 50
+TAPS = 50  # a minute with few calls, two with many
 PERCENTILES = (50, 95, 99)
 
 

@@ -107,6 +107,11 @@ def _run(facts: Facts, server: str, scenario: str) -> Facts | None:
     return next((run for run in facts["runs"] if (run["server"], run["scenario"]) == (server, scenario)), None)
 
 
+def _run_of(facts: Facts, peer: str, scenario: str) -> Facts | None:
+    """The run of somebody else that belongs beside the gateway's."""
+    return _run(facts, peer, SCENARIOS[scenario].others or scenario)
+
+
 def percent(run: Facts) -> float:
     """What a call costs with the most that had steady sound; with the fewest measured where none had."""
     steady = [step for step in run["steps"] if _is_steady(step)] or run["steps"][:1]
@@ -154,7 +159,7 @@ def judged(facts: Facts) -> Iterator[Judgement]:
         if floor is not None and name in RATIOS_OF:
             yield from at_most(f"{scenario.words}: times the floor", "{:.2f}", FLOOR_TIMES, percent(run) / floor)
         for words, (peer, share) in MAXIMA.items():
-            if name in RATIOS_OF and (other := _run(facts, peer, scenario.others or name)) is not None:
+            if name in RATIOS_OF and (other := _run_of(facts, peer, name)) is not None:
                 yield from at_most(f"{scenario.words}: {words}", "{:.3f}", share, percent(run) / percent(other))
         threads = [step["threads"] for step in run["steps"]]
         yield from at_most(f"{scenario.words}: more threads for more calls", "{:.0f}", 0, threads[-1] - threads[0])
@@ -341,7 +346,7 @@ def _crowd_chart(facts: Facts) -> str:
 def _cost_chart(facts: Facts) -> str:
     groups: dict[str, dict[str, float | None]] = {}
     for name, scenario in SCENARIOS.items():
-        runs = {server: _run(facts, server, name) for server in ("gateway", *BASELINES)}
+        runs = {"gateway": _run(facts, "gateway", name)} | {peer: _run_of(facts, peer, name) for peer in BASELINES}
         values = {BASELINES.get(server, server): percent(run) for server, run in runs.items() if run is not None}
         if values:
             groups[scenario.words] = {**values, "floor": _floor(facts, name)}
@@ -376,7 +381,7 @@ def short(facts: Facts) -> str:
     for name, scenario in SCENARIOS.items():
         if (run := _run(facts, "gateway", name)) is None:
             continue
-        runs = [_run(facts, peer, name) for peer in others]
+        runs = [_run_of(facts, peer, name) for peer in others]
         floor = _floor(facts, name)
         cells = [NOTHING if one is None else f"{percent(one):.1f}" for one in runs]
         cells.insert(0, NOTHING if floor is None else f"{floor:.2f}")

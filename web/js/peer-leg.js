@@ -1,7 +1,7 @@
 // Owns the way of a call's media: the peer of the moment, or, where WebRTC gets nowhere, the stream; and how a lost one
 // is got back (ICE restart or another socket, else a new peer for the same session). It must not know the page, events or
 // how devices are opened.
-// Invariant: at most one peer is open, but that the former one plays what it has until there is an answer for the next;
+// Invariant: at most one peer is open, except that the former plays what it has until there is an answer for the next;
 // `onLost` and `onBack` alternate, and nothing is called after `close()`.
 
 import { Peer } from "./peer.js";
@@ -224,6 +224,7 @@ export class PeerLeg {
   /** This one from now on, with the devices of the moment. */
   #use(peer, bundle) {
     const { media, hasVideo } = this.#dependencies;
+    this.#letGo();
     this.#former = this.#peer;
     this.#peer = peer;
     peer.addVoice(media.microphone, bundle);
