@@ -26,6 +26,7 @@ from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport
 from gateway.errors import ConfigError
 from gateway.media.datagrams import Address, UdpSocket
 from gateway.media.sctp import STREAMS_MAX, WINDOW_BYTES, fault_of, waiting
+from gateway.media.srtp import Srtp
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ class IceLeg:
         self._flight_timer: asyncio.TimerHandle | None = None
         self._flight_tries, self._closed = 0, False
         self._probes: dict[Address, asyncio.Task[None]] = {}
-        self._srtp: tuple[Any, Any] | None = None
+        self._srtp: tuple[Srtp, Srtp] | None = None
         self._second_s, self._in_second = 0.0, 0  # datagrams of DTLS in the present second
         self.rtt_s: float | None = None
         self._take_over()
@@ -190,11 +191,11 @@ class IceLeg:
         return [f"candidate:{candidate.to_sdp()}" for candidate in self._connection.local_candidates]
 
     @property
-    def srtp(self) -> tuple[Any, Any] | None:
-        """(in, out) sessions of pylibsrtp; None before the handshake is over."""
+    def srtp(self) -> tuple[Srtp, Srtp] | None:
+        """(in, out) sessions; None before the handshake is over."""
         # Asked for with each packet, and `state` is made of an enumeration's name each time.
         if self._srtp is None and not self._closed and self._dtls.state == "connected":
-            self._srtp = self._dtls._rx_srtp, self._dtls._tx_srtp
+            self._srtp = Srtp(self._dtls._rx_srtp), Srtp(self._dtls._tx_srtp)
         return self._srtp
 
     @property

@@ -22,7 +22,8 @@ from gateway.media.timeline import BLOCK_MS, RATE_HZ, Timeline
 from gateway.telemetry import metrics
 
 COUNT_S = 1.0  # between two additions to the metrics
-NEWEST_BLOCKS = 50  # of 20 ms: the second whose level is told to who asks
+LOOK_EACH = 5  # blocks: so many of 20 ms lie between two whose delay is counted, and whose level is told to who asks
+NEWEST_BLOCKS = 10  # of those: a second
 
 
 class AudioUplink:
@@ -42,6 +43,7 @@ class AudioUplink:
         self._half = b""
         self._gaps = Gaps()
         self._newest: deque[bytes] = deque(maxlen=NEWEST_BLOCKS)
+        self._unlooked = 0
         self._has_levels = False
         self._counted_ms: dict[str, float] = {}
         self._count_s = 0.0
@@ -65,8 +67,11 @@ class AudioUplink:
         """Hand on what is due."""
         was_paused = self.timeline.paused
         for block in self.timeline.take(now_s):
-            self._newest.append(block)
-            metrics.UPLINK_DELAY_S.observe(self.timeline.lag_s + (0.0 if self._half else BLOCK_MS / 1000))
+            self._unlooked += 1
+            if self._unlooked == LOOK_EACH:  # an odd number: first and second halves take turns
+                self._unlooked = 0
+                self._newest.append(block)
+                metrics.UPLINK_DELAY_S.observe(self.timeline.lag_s + (0.0 if self._half else BLOCK_MS / 1000))
             if not self._has_levels:
                 self._on_level(level_dbov(block), BLOCK_MS)
             if self._half:

@@ -40,15 +40,12 @@ class Bandwidth:
         """A packet of speech arrived, the first time and unasked."""
         lags = self._lags
         lags.append((now_s, lag_s))
-        self._count(lag_s, 1)
+        self._queued += lag_s > QUEUED_S
+        self._free += lag_s < FREE_S
         while now_s - lags[0][0] > WINDOW_S:
-            self._count(lags.popleft()[1], -1)
-
-    def _count(self, lag_s: float, one: int) -> None:
-        if lag_s > QUEUED_S:
-            self._queued += one
-        if lag_s < FREE_S:
-            self._free += one
+            over_s = lags.popleft()[1]
+            self._queued -= over_s > QUEUED_S
+            self._free -= over_s < FREE_S
 
     def look(self, now_s: float) -> bool:
         """Decide anew; True when the camera has to be told at once."""

@@ -21,9 +21,11 @@ class Gaps:
         """A packet came."""
         if self._last_s is not None:
             gap_ms = (now_s - self._last_s) * 1000
-            self.longest_ms = max(self.longest_ms, gap_ms)
-            for over_ms in OVER_MS:
-                self._over[over_ms] += gap_ms > over_ms
+            if gap_ms > self.longest_ms:
+                self.longest_ms = gap_ms
+            if gap_ms > OVER_MS[0]:
+                for over_ms in OVER_MS:
+                    self._over[over_ms] += gap_ms > over_ms
         self._last_s = now_s
 
     def as_json(self) -> dict[str, float]:

@@ -27,6 +27,7 @@ from gateway.media.knocking import Knocking
 from gateway.media.protection import COPIES_MOST, Protection, protection
 from gateway.media.reorder import RTT_START_S
 from gateway.media.sender import RtpSender
+from gateway.media.srtp import Srtp
 from gateway.media.video_uplink import VideoUplink
 from gateway.media.voice_stream import RTP_HZ
 from gateway.telemetry import metrics
@@ -43,7 +44,7 @@ class Way(Protocol):
     """How datagrams travel."""
 
     @property
-    def srtp(self) -> tuple[Any, Any] | None:
+    def srtp(self) -> tuple[Srtp, Srtp] | None:
         """(in, out) sessions; None before the handshake is over."""
 
     @property

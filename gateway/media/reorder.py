@@ -12,6 +12,8 @@ behind the fastest way of a packet something is.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -42,6 +44,8 @@ REPEAT_S = 0.020  # the request itself may be lost; a browser does not answer tw
 RETRY_S = 0.040  # RFC 4585 leaves it open; below the round trip a repetition is waste
 RTT_START_S = 0.1
 TRIES_MAX = 5
+KNOWN_MAX = 2 * BUFFER_MAX  # sequence numbers: what is older than these is late, however often it comes
+KNOWN_MASK = (1 << KNOWN_MAX) - 1
 KNOWN_S = 1.0  # so long what was asked for is known as such when it comes
 GUARD_PACKETS = 2  # a packet that so many have overtaken is lost, or as good as lost
 GUARD_MAX_S = 0.04
@@ -89,13 +93,15 @@ class Reorder:
         self._base_s: float | None = None  # arrival time of position 0 by the fastest way
         self._base_windows: deque[tuple[float, float]] = deque(maxlen=2)  # (begin, least offset)
         self._base_history: deque[tuple[float, float]] = deque(maxlen=120)
-        self._lags: deque[float] = deque()  # of the newest packets
-        self._lags_s: deque[float] = deque()  # and when each came
+        # Of the newest packets, and when each came: in one piece of memory, because a hundred calls share a cache.
+        self._lags = array("d")
+        self._lags_s = array("d")
         self._lagged_s = float("-inf")  # when one came that the shortest wait is too short for
         self._unlooked = 0
         self._waiting: dict[int, Stored] = {}
         self._missing: dict[int, _Missing] = {}
-        self._recent: dict[int, None] = {}  # sequence numbers that have come
+        self._known = 0  # which sequence numbers have come: bit n is the newest one less n
+        self._known_newest = 0
         self._guard_s = 0.0  # how long packets are overtaken here
         self._played = -(1 << 62)  # positions below are over
 
@@ -108,10 +114,9 @@ class Reorder:
             self._restart_sequences(packet.ssrc)
         position = self._position(packet.timestamp, now_s, is_new=is_new)
         number = self._number(packet.sequence, now_s)
-        if number in self._recent:
+        if self._is_known(number):
             self.duplicates += not red
             return None
-        self._remember(number)
         source = self._source(number, now_s, red=red)
         if position > self._newest_position:
             self._newest_position = position
@@ -144,7 +149,7 @@ class Reorder:
         self._ssrc = ssrc
         self._sequences = Unwrapper()
         self._missing.clear()
-        self._recent.clear()
+        self._known = 0
 
     def _number(self, sequence: int, now_s: float) -> int:
         """The unwrapped sequence number; notes what is missing before it."""
@@ -166,10 +171,19 @@ class Reorder:
             return self._sequences.unwrap(sequence)
         return number
 
-    def _remember(self, number: int) -> None:
-        self._recent[number] = None
-        if len(self._recent) > 2 * BUFFER_MAX:
-            del self._recent[next(iter(self._recent))]
+    def _is_known(self, number: int) -> bool:
+        """Whether this one has come before; from now on it has."""
+        ahead = number - self._known_newest
+        if ahead > 0 or not self._known:
+            self._known_newest = number
+            self._known = (self._known << ahead | 1) & KNOWN_MASK if 0 < ahead < KNOWN_MAX else 1
+            return False
+        if ahead <= -KNOWN_MAX:
+            return False
+        bit = 1 << -ahead
+        was_known = bool(self._known & bit)
+        self._known |= bit
+        return was_known
 
     def _position(self, timestamp: int, now_s: float, *, is_new: bool) -> int:
         """Where a timestamp is on the line. A new stream, or a restart of the sender's clock, goes on where the line is
@@ -217,26 +231,27 @@ class Reorder:
     def _look(self, position: int, now_s: float) -> None:
         offset = now_s - position / CLOCK_HZ
         windows = self._base_windows
-        if now_s - windows[-1][0] > BASE_WINDOW_S:
+        begun_s, least = windows[-1]
+        if now_s - begun_s > BASE_WINDOW_S:
             self._base_history.append(windows[-1])
             windows.append((now_s, offset))
-        elif offset < windows[-1][1]:
-            windows[-1] = windows[-1][0], offset
-        self._base_s = min(windows[0][1], windows[-1][1])
-        lags = self._lags
-        self.newest_lag_s = offset - self._base_s
-        lags.append(self.newest_lag_s)
+            self._base_s = min(windows[0][1], offset)
+        elif offset < least:
+            windows[-1] = begun_s, offset
+            self._base_s = min(windows[0][1], offset)
+        assert self._base_s is not None
+        self.newest_lag_s = lag_s = offset - self._base_s
+        self._lags.append(lag_s)
         self._lags_s.append(now_s)
-        if self.newest_lag_s > TARGET_MIN_S - MARGIN_S:
+        if lag_s > TARGET_MIN_S - MARGIN_S:
             self._lagged_s = now_s
         self._unlooked += 1
         if self._unlooked >= LOOK_EVERY:
             self._unlooked = 0
-            while now_s - self._lags_s[0] > WINDOW_S:
-                self._lags_s.popleft()
-                lags.popleft()
+            over = bisect_left(self._lags_s, now_s - WINDOW_S)
+            del self._lags_s[:over], self._lags[:over]
             if self.target_s > TARGET_MIN_S or now_s - self._lagged_s <= WINDOW_S:
-                self._choose(np.sort(np.fromiter(lags, np.float64, len(lags))))
+                self._choose(np.sort(np.frombuffer(self._lags)))
 
     def _choose(self, ordered: NDArray[np.float64]) -> None:
         """The wait that costs least, in delay and in what comes too late for it."""
@@ -311,8 +326,11 @@ class Reorder:
     def take(self, position: int, ticks: int) -> None:
         """This position was played, and everything before `position + ticks` is over."""
         self._played = position + ticks
-        for waiting in [waiting for waiting in self._waiting if waiting < self._played]:
-            del self._waiting[waiting]
+        waiting = self._waiting
+        waiting.pop(position, None)
+        if waiting and min(waiting) < self._played:
+            for over in [other for other in waiting if other < self._played]:
+                del waiting[over]
 
     def packet_lasts(self, ticks: int) -> None:
         """How long the sender's packets are, once it is known."""

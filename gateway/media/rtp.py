@@ -125,30 +125,39 @@ def unwrap_red(packet: Packet, *, copies: bool = True) -> list[Packet]:
     A redundant block has no sequence number of its own: those of one distance each are assumed, as browsers send.
     """
     data = packet.payload
-    offset, blocks = 0, []
-    while offset < len(data) and data[offset] & 0x80:
-        if offset + 4 > len(data):
+    size = len(data)
+    offset, words, copied_bytes = 0, [], 0
+    while offset < size and data[offset] & 0x80:
+        if offset + 4 > size:
             return []
         (word,) = RED_BLOCK_HEADER.unpack_from(data, offset)
-        blocks.append((word >> 24 & 0x7F, word >> 10 & 0x3FFF, word & 0x3FF))
+        words.append(word)
+        copied_bytes += word & 0x3FF
         offset += 4
-    if offset >= len(data):
+    begin = offset + 1
+    if begin + copied_bytes > size:
         return []
-    own_type = data[offset] & 0x7F
-    offset += 1
     found: list[Packet] = []
-    for distance, (payload_type, earlier, length) in zip(range(len(blocks), 0, -1), blocks, strict=True):
-        if offset + length > len(data):
-            return []
-        if copies and length:
-            sequence, timestamp = (packet.sequence - distance) % SEQUENCES, (packet.timestamp - earlier) % TIMES
-            payload = data[offset : offset + length]
-            found.append(Packet(payload_type, sequence, timestamp, packet.ssrc, payload, packet.marker))
-        offset += length
-    if offset < len(data):
-        own = Packet(own_type, packet.sequence, packet.timestamp, packet.ssrc, data[offset:], packet.marker)
+    if copies:
+        found += _copies(packet, begin, words)
+    if begin + copied_bytes < size:
+        own_type, payload = data[offset] & 0x7F, data[begin + copied_bytes :]
+        own = Packet(own_type, packet.sequence, packet.timestamp, packet.ssrc, payload, packet.marker)
         own.level_dbov, own.voice = packet.level_dbov, packet.voice
         found.append(own)
+    return found
+
+
+def _copies(packet: Packet, offset: int, words: list[int]) -> list[Packet]:
+    """The redundant blocks of a RED packet, by their headers; their bytes begin at `offset`."""
+    found = []
+    for distance, word in zip(range(len(words), 0, -1), words, strict=True):
+        payload_type, earlier, length = word >> 24 & 0x7F, word >> 10 & 0x3FFF, word & 0x3FF
+        if length:
+            sequence, timestamp = (packet.sequence - distance) % SEQUENCES, (packet.timestamp - earlier) % TIMES
+            payload = packet.payload[offset : offset + length]
+            found.append(Packet(payload_type, sequence, timestamp, packet.ssrc, payload, packet.marker))
+        offset += length
     return found
 
 
@@ -164,6 +173,9 @@ class Unwrapper:
             self.newest = sequence + SEQUENCES  # room below, for packets that come before the first
             return self.newest
         step = (sequence - self.newest) % SEQUENCES
+        if step == 1:  # nearly always
+            self.newest += 1
+            return self.newest
         number = self.newest + (step - SEQUENCES if step >= SEQUENCES // 2 else step)
         self.newest = max(self.newest, number)
         return number

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
+PCM16 = np.dtype("<i2")  # made once: to read it from its name takes as long as to read 20 ms of sound
 
 PERIOD_MIN, PERIOD_MAX = 40, 160  # samples at 16 kHz
 OVERLAP = 160

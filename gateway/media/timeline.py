@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from gateway.media.reorder import CLOCK_HZ, Reorder, Source
-from gateway.media.stretch import Samples, is_silent, longer, shorter
+from gateway.media.stretch import PCM16, Samples, is_silent, longer, shorter
 
 RATE_HZ = 16_000
 BYTES_PER_MS = RATE_HZ * 2 // 1000
@@ -188,7 +188,7 @@ class Timeline:
             recovered = self._decoder.decode_fec(after.payload, duration_ms)
             if recovered is not None:
                 self._made_up_ms = 0.0
-                self._note_silence(np.frombuffer(recovered, dtype="<i2").astype(np.float32))
+                self._note_silence(np.frombuffer(recovered, PCM16).astype(np.float32))
                 self.shares.add("fec", duration_ms)
                 return recovered
         return self._made_up(duration_ms)
@@ -199,10 +199,10 @@ class Timeline:
             return bytes(duration_ms * BYTES_PER_MS)
         begin, end = self._made_up_ms, self._made_up_ms + duration_ms
         self._made_up_ms = end
-        samples = np.frombuffer(self._decoder.conceal(duration_ms), dtype="<i2")
+        samples = np.frombuffer(self._decoder.conceal(duration_ms), PCM16)
         self.shares.add("pause" if self._silent_ms else "concealed", duration_ms)
         ramp = np.linspace(1 - begin / CONCEAL_MAX_MS, max(0.0, 1 - end / CONCEAL_MAX_MS), samples.size)
-        return (samples * ramp).astype("<i2").tobytes()
+        return (samples * ramp).astype(PCM16).tobytes()
 
     def _advance(self, ticks: int) -> None:
         assert self._position is not None
@@ -220,7 +220,7 @@ class Timeline:
 
         What they wait is a matter of whole beats: sound that lies ready before its beat is delay that helps no packet.
         """
-        samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+        samples = np.frombuffer(pcm, PCM16).astype(np.float32)
         silent = self._note_silence(samples)
         target_s = self._packets.target_s
         if abs(target_s - self._aim_s) <= SLACK_S:
@@ -236,4 +236,4 @@ class Timeline:
         else:
             return pcm
         self.stretched_ms += (changed.size - samples.size) * 1000 / RATE_HZ
-        return changed.astype("<i2").tobytes()
+        return changed.astype(PCM16).tobytes()
