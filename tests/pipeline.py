@@ -32,6 +32,7 @@ from gateway.media.answer import Formats
 from gateway.media.audio_uplink import AudioUplink
 from gateway.media.plane import Plane
 from gateway.media.playout import Playout
+from gateway.media.srtp import Srtp
 from gateway.media.ticker import Ticker
 from gateway.media.voice import Voice
 from gateway.media.voice_stream import VoiceStream
@@ -44,10 +45,10 @@ KEY = bytes(range(30))
 PACKET_S = PACKET_MS / 1000
 
 
-def _srtp(direction: int) -> Session:
+def _srtp(direction: int) -> Srtp:
     policy = Policy(key=KEY, ssrc_type=direction)
     policy.allow_repeat_tx = direction == Policy.SSRC_ANY_OUTBOUND
-    return Session(policy=policy)
+    return Srtp(Session(policy=policy))
 
 
 class Socket:

@@ -36,7 +36,8 @@ class Playout:
         self._complete = True
         self._playing = False
         self._fade = b""
-        self._history: deque[tuple[float, bytes | None]] = deque(maxlen=REWIND_MAX_TAKES)  # what was taken, and when
+        self._takes = 0
+        self._history: deque[tuple[int, float, bytes]] = deque()  # speech that was taken: by which take, when, and what
 
     @property
     def queued_ms(self) -> float:
@@ -98,8 +99,7 @@ class Playout:
 
     def rewind(self, takes: int) -> float:
         """What was taken the last so many times was heard by no one: play it again. The ms of speech that was."""
-        taken = list(self._history)
-        unheard = [chunk for _, chunk in taken[max(0, len(taken) - takes) :] if chunk is not None]
+        unheard = [chunk for take, _, chunk in self._history if take > self._takes - takes]
         self._history.clear()
         for chunk in reversed(unheard):
             self._chunks.appendleft(chunk)
@@ -108,13 +108,20 @@ class Playout:
         return len(unheard) * CHUNK_MS
 
     def taken_since(self, at_s: float) -> int:
-        """How many takes of then and later could be rewound: after a stall fewer than the time that passed."""
-        return sum(taken_s > at_s for taken_s, _ in self._history)
+        """How many takes ago the speech after that began, as far as it could be rewound: after a stall of the loop that
+        is less than the time that passed; 0 when there was none."""
+        return next((self._takes + 1 - take for take, taken_s, _ in self._history if taken_s > at_s), 0)
 
     def take(self, now_s: float) -> bytes | None:
         """The next 20 ms to play (480 samples), or None for silence."""
+        self._takes += 1
+        if self._history and self._history[0][0] <= self._takes - REWIND_MAX_TAKES:
+            self._history.popleft()
+        if not (self._playing or self._queued_bytes or self._fade):  # most of the time
+            return None
         chunk = self._take()
-        self._history.append((now_s, chunk))
+        if chunk is not None:
+            self._history.append((self._takes, now_s, chunk))
         return chunk
 
     def _take(self) -> bytes | None:

@@ -69,26 +69,29 @@ def is_of(data: bytes, ssrc: int) -> bool:
 
 
 def _read_level(packet: Packet, data: bytes, offset: int, end: int, profile: int, wanted: int) -> None:
-    two_bytes = profile & 0xFFF0 == TWO_BYTE_EXTENSIONS
-    if not two_bytes and profile != ONE_BYTE_EXTENSIONS:
-        return
-    while offset < end:
-        head = data[offset]
-        if head == 0:  # padding
-            offset += 1
-            continue
-        if two_bytes:
-            if offset + 1 >= end:
+    at = None
+    if profile == ONE_BYTE_EXTENSIONS:
+        while offset < end:
+            head = data[offset]
+            if head >> 4 == wanted:
+                at = offset + 1
+                break
+            if head >> 4 == 15:  # reserved: stop here
                 return
-            identifier, length, offset = head, data[offset + 1], offset + 2
-        else:
-            identifier, length, offset = head >> 4, (head & 0x0F) + 1, offset + 1
-            if identifier == 15:  # reserved: stop here
-                return
-        if identifier == wanted and length >= 1 and offset < end:
-            packet.voice, packet.level_dbov = data[offset] >> 7 == 1, -(data[offset] & 0x7F)
-            return
-        offset += length
+            offset += 2 + (head & 0x0F) if head else 1  # 0 is padding
+    elif profile & 0xFFF0 == TWO_BYTE_EXTENSIONS:
+        while offset < end:
+            head = data[offset]
+            if head == 0:
+                offset += 1
+                continue
+            length = data[offset + 1] if offset + 1 < end else 0
+            if head == wanted and length:
+                at = offset + 2
+                break
+            offset += 2 + length
+    if at is not None and at < end:
+        packet.voice, packet.level_dbov = data[at] >> 7 == 1, -(data[at] & 0x7F)
 
 
 def build(

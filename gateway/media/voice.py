@@ -86,7 +86,8 @@ class Voice:
             self._change(False)
 
     def taken_since(self, at_s: float) -> int:
-        """How often 20 ms were taken since then: after a stall of the loop that is less than the time that passed."""
+        """How many beats ago the speech after that began to be taken: after a stall of the loop that is less than the
+        time that passed; 0 when there was none."""
         return self._playout.taken_since(at_s)
 
     def hold(self, ear: Ear, unheard: int) -> None:
@@ -142,7 +143,7 @@ class Voice:
         if pcm is not None:
             self._quiet_ticks = 0
             self._change(True)
-        else:
+        elif self._speaking:
             self._quiet_ticks += 1
             if self._playout.complete or self._quiet_ticks >= QUIET_TICKS:
                 self._change(False)

@@ -19,8 +19,8 @@ from tests.programs import environment, require
 SLACK = 0.02
 # Thousands of instructions for each packet of the microphone: while the model listens, while it answers.
 BUDGETS_K = {
-    "3.11.7 GCC 12.2.0 x86_64": (507, 813),
-    "3.11.2 GCC 12.2.0 x86_64": (475, 773),
+    "3.11.7 GCC 12.2.0 x86_64": (467, 775),
+    "3.11.2 GCC 12.2.0 x86_64": (441, 745),
 }
 BUILD = f"{platform.python_version()} {platform.python_compiler()} {platform.machine()}"
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.media.playout import CHUNK_BYTES, CHUNK_MS, PREBUFFER_MS, QUEUE_MAX_MS, RATE_HZ, Playout
+from gateway.media.playout import CHUNK_BYTES, CHUNK_MS, PREBUFFER_MS, QUEUE_MAX_MS, RATE_HZ, REWIND_MAX_TAKES, Playout
 
 
 def speech(ms: float) -> bytes:
@@ -139,6 +139,22 @@ def test_what_nobody_heard_is_played_again() -> None:
     rest = [playout.take(0.0) for _ in range(15)]
     assert b"".join(chunk for chunk in (*first[:5], *rest) if chunk is not None) == speech
     assert playout.take(0.0) is None
+
+
+def test_speech_is_remembered_for_six_seconds() -> None:
+    """How far back it reaches is counted in beats, also through silence; what is older is never played again."""
+    playout = Playout()
+    playout.push(b"\1\0" * 480 * 2)
+    playout.end_of_speech()
+    for beat in range(10):
+        playout.take(beat * 0.02)
+    assert (playout.taken_since(-1.0), playout.taken_since(0.0), playout.taken_since(0.02)) == (10, 9, 0)
+    for beat in range(10, REWIND_MAX_TAKES):
+        playout.take(beat * 0.02)
+    assert playout.taken_since(-1.0) == REWIND_MAX_TAKES
+    playout.take(6.0)
+    assert playout.taken_since(-1.0) == REWIND_MAX_TAKES
+    assert playout.rewind(REWIND_MAX_TAKES) == 20
 
 
 def test_only_what_was_played_then_is_played_again() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.media.reorder import (
     BUFFER_MAX,
     CLOCK_HZ,
+    KNOWN_MAX,
     REPEAT_S,
     TARGET_MAX_S,
     TARGET_MIN_S,
@@ -70,6 +71,23 @@ def test_order_is_restored_and_repetitions_are_dropped() -> None:
     first = packets.first()
     assert first is not None
     assert drain(packets, first, 6) == [b"%d" % number for number in range(6)]
+    assert packets.duplicates == 3
+
+
+def test_a_repetition_is_known_within_the_newest_numbers() -> None:
+    """What is further back is late however often it comes; a leap ahead forgets what was before it."""
+    packets = Reorder()
+    for number in range(KNOWN_MAX + 1):
+        packets.push(packet(number), 0.02 * number)
+        packets.take(number * TICKS + TIMES, TICKS)
+    now_s = 0.02 * KNOWN_MAX
+    assert packets.push(packet(1), now_s) is None
+    assert (packets.duplicates, packets.late) == (1, 0)
+    assert packets.push(packet(0), now_s) == "received"
+    assert (packets.duplicates, packets.late) == (1, 1)
+    ahead = 2 * KNOWN_MAX
+    for number in (ahead, ahead - 1, ahead, ahead - 1):
+        packets.push(packet(number), now_s + 0.5)
     assert packets.duplicates == 3
 
 
