@@ -164,8 +164,7 @@ class IceLeg:
         self._join = join
         self._offered_too = offered_too
         self._on_valid = on_valid
-        self._on_datagram = on_datagram
-        self._misses = misses
+        self._on_datagram, self._misses = on_datagram, misses
         self._flight: list[bytes] = []
         self._flight_timer: asyncio.TimerHandle | None = None
         self._flight_tries, self._closed = 0, False
