@@ -80,12 +80,14 @@ async def test_a_listener_that_vanishes_leaves_the_session_as_it_was(client: Tes
 
 async def test_the_end_of_the_session_is_the_end_of_its_listeners(client: TestClient) -> None:
     """Nothing is left to listen to."""
-    location, _, _ = await publish(client, "/whip/hall")
-    async with Caller(client, direction="recvonly", door="/whep/hall") as speaker:
-        await asyncio.wait_for(speaker.connected.wait(), PATIENCE_S)
-        assert (await client.delete(location)).status == 200
-        assert (await client.get(speaker.location)).status == 404
-        await condition(lambda: speaker.pc.connectionState == "closed")
+    async with camera_of(client) as camera, camera.events() as socket:
+        await until(socket, "server-message", type="state", state="live")
+        async with Caller(client, direction="recvonly", door="/whep/hall") as speaker:
+            await socket.send_json(HELLO)
+            await condition(lambda: speaker.heard > 0)  # both ends know that they are connected, so one can say goodbye
+            assert (await client.delete(camera.location)).status == 200
+            assert (await client.get(speaker.location)).status == 404
+            await condition(lambda: speaker.pc.connectionState == "closed")
 
 
 async def test_candidates_of_a_listener_are_taken_as_those_of_a_camera(client: TestClient) -> None:
