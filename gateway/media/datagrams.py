@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
-READ_BYTES = 1501  # one more than is taken, so that what is too long shows
+DATAGRAM_MAX_BYTES = 1500  # more than any path carries unfragmented
+READ_BYTES = DATAGRAM_MAX_BYTES + 1  # so that what is too long shows
 GATHER_S = 0.004  # a tenth of what speech waits for its neighbours anyway
 BATCH_MAX = 200  # datagrams: more would keep the loop for longer than the time between two beats
 

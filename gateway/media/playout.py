@@ -108,8 +108,8 @@ class Playout:
         return len(unheard) * CHUNK_MS
 
     def taken_since(self, at_s: float) -> int:
-        """How many takes ago the speech after that began, as far as it could be rewound: after a stall of the loop that
-        is less than the time that passed; 0 when there was none."""
+        """How many takes have to be rewound to say again what was taken after that; 0 when it was nothing. After a
+        stall of the loop that is less than the time that passed."""
         return next((self._takes + 1 - take for take, taken_s, _ in self._history if taken_s > at_s), 0)
 
     def take(self, now_s: float) -> bytes | None:

@@ -44,8 +44,8 @@ REPEAT_S = 0.020  # the request itself may be lost; a browser does not answer tw
 RETRY_S = 0.040  # RFC 4585 leaves it open; below the round trip a repetition is waste
 RTT_START_S = 0.1
 TRIES_MAX = 5
-KNOWN_MAX = 2 * BUFFER_MAX  # sequence numbers: what is older than these is late, however often it comes
-KNOWN_MASK = (1 << KNOWN_MAX) - 1
+SEEN_MAX = 2 * BUFFER_MAX  # sequence numbers: what is older than these is late, however often it comes
+SEEN_MASK = (1 << SEEN_MAX) - 1
 KNOWN_S = 1.0  # so long what was asked for is known as such when it comes
 GUARD_PACKETS = 2  # a packet that so many have overtaken is lost, or as good as lost
 GUARD_MAX_S = 0.04
@@ -100,8 +100,8 @@ class Reorder:
         self._unlooked = 0
         self._waiting: dict[int, Stored] = {}
         self._missing: dict[int, _Missing] = {}
-        self._known = 0  # which sequence numbers have come: bit n is the newest one less n
-        self._known_newest = 0
+        self._seen = 0  # which sequence numbers have come: bit n is the newest one less n
+        self._seen_newest = 0
         self._guard_s = 0.0  # how long packets are overtaken here
         self._played = -(1 << 62)  # positions below are over
 
@@ -114,7 +114,7 @@ class Reorder:
             self._restart_sequences(packet.ssrc)
         position = self._position(packet.timestamp, now_s, is_new=is_new)
         number = self._number(packet.sequence, now_s)
-        if self._is_known(number):
+        if self._is_seen(number):
             self.duplicates += not red
             return None
         source = self._source(number, now_s, red=red)
@@ -149,7 +149,7 @@ class Reorder:
         self._ssrc = ssrc
         self._sequences = Unwrapper()
         self._missing.clear()
-        self._known = 0
+        self._seen = 0
 
     def _number(self, sequence: int, now_s: float) -> int:
         """The unwrapped sequence number; notes what is missing before it."""
@@ -171,19 +171,19 @@ class Reorder:
             return self._sequences.unwrap(sequence)
         return number
 
-    def _is_known(self, number: int) -> bool:
+    def _is_seen(self, number: int) -> bool:
         """Whether this one has come before; from now on it has."""
-        ahead = number - self._known_newest
-        if ahead > 0 or not self._known:
-            self._known_newest = number
-            self._known = (self._known << ahead | 1) & KNOWN_MASK if 0 < ahead < KNOWN_MAX else 1
+        ahead = number - self._seen_newest
+        if ahead > 0 or not self._seen:
+            self._seen_newest = number
+            self._seen = (self._seen << ahead | 1) & SEEN_MASK if 0 < ahead < SEEN_MAX else 1
             return False
-        if ahead <= -KNOWN_MAX:
+        if ahead <= -SEEN_MAX:
             return False
         bit = 1 << -ahead
-        was_known = bool(self._known & bit)
-        self._known |= bit
-        return was_known
+        was_seen = bool(self._seen & bit)
+        self._seen |= bit
+        return was_seen
 
     def _position(self, timestamp: int, now_s: float, *, is_new: bool) -> int:
         """Where a timestamp is on the line. A new stream, or a restart of the sender's clock, goes on where the line is
@@ -328,9 +328,8 @@ class Reorder:
         self._played = position + ticks
         waiting = self._waiting
         waiting.pop(position, None)
-        if waiting and min(waiting) < self._played:
-            for over in [other for other in waiting if other < self._played]:
-                del waiting[over]
+        while waiting and (first := min(waiting)) < self._played:
+            del waiting[first]
 
     def packet_lasts(self, ticks: int) -> None:
         """How long the sender's packets are, once it is known."""

@@ -73,11 +73,11 @@ def _read_level(packet: Packet, data: bytes, offset: int, end: int, profile: int
     if profile == ONE_BYTE_EXTENSIONS:
         while offset < end:
             head = data[offset]
+            if head >> 4 == 15:  # reserved: stop here
+                return
             if head >> 4 == wanted:
                 at = offset + 1
                 break
-            if head >> 4 == 15:  # reserved: stop here
-                return
             offset += 2 + (head & 0x0F) if head else 1  # 0 is padding
     elif profile & 0xFFF0 == TWO_BYTE_EXTENSIONS:
         while offset < end:

@@ -22,12 +22,11 @@ from aioice.ice import Connection
 from gateway.errors import ConfigError
 from gateway.guard.bucket import TokenBucket
 from gateway.media.aiortc_internals import MuxedProtocol, OnStray, host_addresses
-from gateway.media.datagrams import Address, UdpSocket
+from gateway.media.datagrams import DATAGRAM_MAX_BYTES, Address, UdpSocket
 from gateway.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
-DATAGRAM_MAX_BYTES = 1500  # what libsrtp's buffer takes, and more than any path carries unfragmented
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # a hundred calls in a loop that is late by 50 ms
 ADDRESSES_MAX = 32  # of one call; a phone has a dozen candidates
 CHECKS_PER_S, CHECKS_BURST = 100, 300  # STUN of one call: twenty a second while a browser looks for a way

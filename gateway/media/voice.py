@@ -86,8 +86,8 @@ class Voice:
             self._change(False)
 
     def taken_since(self, at_s: float) -> int:
-        """How many beats ago the speech after that began to be taken: after a stall of the loop that is less than the
-        time that passed; 0 when there was none."""
+        """How many beats have to be said again for what was taken after that: after a stall of the loop less than the
+        time that passed."""
         return self._playout.taken_since(at_s)
 
     def hold(self, ear: Ear, unheard: int) -> None:

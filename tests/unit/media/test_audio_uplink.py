@@ -9,8 +9,10 @@ from aiortc.codecs.opus import OpusDecoder as StockDecoder
 from aiortc.jitterbuffer import JitterFrame
 
 from gateway.impair import Conditions
+from gateway.media.audio_uplink import LOOK_EACH
 from gateway.media.rtp import Packet
-from gateway.media.timeline import PAUSE_S, Timeline
+from gateway.media.timeline import BLOCK_MS, PAUSE_S, Timeline
+from gateway.telemetry import metrics
 from tests.measure.sound import aligned, find, read_wav, resample
 from tests.phone import OPUS, PACKET_S, PACKET_TICKS, RATE_HZ, Phone
 
@@ -185,6 +187,22 @@ def test_a_sender_that_starts_anew_loses_nothing() -> None:
     assert find(SPEECH, heard.sound[:half], RATE_HZ).correlation > 0.97
     assert find(SPEECH, heard.sound[half:], RATE_HZ).correlation > 0.97
     assert shares(phone.uplink.timeline)["concealed"] < 0.5
+
+
+def test_every_fifth_piece_is_looked_at() -> None:
+    """Delays are counted five times less often than there are pieces; the level is that of the newest second alone."""
+    name = "gateway_uplink_delay_seconds_count"
+    before = metrics.REGISTRY.get_sample_value(name) or 0.0
+    loud = (np.sin(np.arange(2 * RATE_HZ) * 0.2) * 8000).astype("<i2").tobytes()
+    phone = Phone(loud + bytes(len(loud)), Conditions())
+    heard = phone.run()
+    counted = (metrics.REGISTRY.get_sample_value(name) or 0.0) - before
+    assert counted == heard.sound.size // (RATE_HZ * BLOCK_MS // 1000) // LOOK_EACH
+    assert phone.uplink.figures()["rms_dbov"] < -60
+    phone = Phone(loud, Conditions())
+    phone.run()
+    assert -18 < phone.uplink.figures()["rms_dbov"] < -14  # 8000 of 32768 less 3 dB, and the guess after its end
+    assert 0.2 < phone.uplink.figures()["peak"] < 0.3
 
 
 def test_without_loss_it_is_what_aiortc_decodes() -> None:

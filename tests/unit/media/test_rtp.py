@@ -40,6 +40,14 @@ def test_the_audio_level_is_read_from_both_kinds_of_extension() -> None:
     assert unwanted.level_dbov is None
 
 
+def test_what_comes_after_the_reserved_extension_is_not_read() -> None:
+    """RFC 8285 §4.2: at 15 a reader of one-byte headers stops; a level without its byte is none either."""
+    for elements in ([0xF0, 0, 0x10, 0x80 | 30], [0, 0, 0, 0x10]):
+        packet = rtp.parse(raw(first=0x90, extension=struct.pack("!HH", 0xBEDE, 1) + bytes(elements)), 1)
+        assert packet is not None
+        assert (packet.level_dbov, packet.payload) == (None, b"opus")
+
+
 def test_what_is_cut_off_or_of_another_version_is_refused() -> None:
     """Too short, an extension or a padding longer than the packet, version 1."""
     whole = raw(first=0x90, extension=struct.pack("!HH", 0xBEDE, 1) + bytes(4), payload=b"")

@@ -5,7 +5,8 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from gateway.media import rtcp, rtp
-from gateway.media.srtp import LONGEST_BYTES, TRAILER_MAX_BYTES, Srtp
+from gateway.media.datagrams import DATAGRAM_MAX_BYTES
+from gateway.media.srtp import Srtp
 
 TAG_BYTES = 10  # RFC 3711 §5.2
 INDEX_BYTES = 4  # of SRTCP (§3.4)
@@ -56,10 +57,10 @@ def test_what_is_not_authentic_raises(change: str) -> None:
 
 
 def test_what_is_too_long_raises() -> None:
-    """The longest packet fits with all that libsrtp may add; one byte more is refused before it is copied."""
+    """The longest packet fits with what is added to it; one byte more is refused before it is copied."""
     out, _ = pair(bytes(range(30)))
-    longest = rtp.build(111, 1, 960, 1, bytes(LONGEST_BYTES - 12))
-    assert len(out.protect(longest)) <= LONGEST_BYTES + TRAILER_MAX_BYTES
+    longest = rtp.build(111, 1, 960, 1, bytes(DATAGRAM_MAX_BYTES - 12))
+    assert len(out.protect(longest)) == DATAGRAM_MAX_BYTES + TAG_BYTES
     for function in (out.protect, out.protect_rtcp, out.unprotect, out.unprotect_rtcp):
         with pytest.raises(ValueError, match="1501 bytes are too long"):
             function(longest + b"x")
