@@ -3,13 +3,14 @@ ARG DEBIAN=debian:12.13-slim
 
 FROM ${DEBIAN} AS build
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends python3 python3-venv \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev python3 python3-dev python3-venv \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-# The packages first, for a package that is empty so far: they change seldom and come from the cache then.
+# The packages first, for a package with nothing but its part in C: they change seldom and come from the cache then.
+COPY gateway/media/_native.c gateway/media/
 ARG EXTRAS=mcp,redis,tracing,vertex
-RUN mkdir gateway && touch gateway/__init__.py \
+RUN touch gateway/__init__.py gateway/media/__init__.py \
  && python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt \
       --editable ".[${EXTRAS}]" \
@@ -17,7 +18,7 @@ RUN mkdir gateway && touch gateway/__init__.py \
  && find /opt/venv -depth -type d -name tests -exec rm -rf {} +
 COPY gateway gateway
 COPY web web
-RUN /opt/venv/bin/python -m compileall -q gateway
+RUN /opt/venv/bin/python -m compileall -q gateway && /opt/venv/bin/python -c "import gateway.media._native"
 
 FROM ${DEBIAN}
 RUN apt-get update \

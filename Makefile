@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:  ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(BIN)/gateway: pyproject.toml constraints.txt
+$(BIN)/gateway: pyproject.toml constraints.txt gateway/media/_native.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
@@ -149,4 +149,4 @@ constraints:  ## Resolve the exact versions again, from an empty environment
 	build/constraints/bin/python -m pip freeze --exclude gemini-live-gateway > constraints.txt
 
 clean:  ## Remove what was made
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info gateway/media/_native.*.so .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import platform
 import re
 import socket
@@ -29,10 +30,12 @@ from gateway.guard.keys import jwks_keys, public_keys, secret_keys
 from gateway.guard.outgoing import Outgoing
 from gateway.live.upstream import upstream_from
 from gateway.media.aiortc_internals import check
+from gateway.media.native import IN_C
 from gateway.media.opus import OpusEncoder
 from gateway.media.playout import RATE_HZ
 from gateway.settings import IceServer, Settings, env_names, secret_fields
 from gateway.settings_check import check_start
+from gateway.settings_sources import NO_EXTENSIONS_VARIABLE
 
 PACKAGES = ("aiortc", "aioice", "av", "aiohttp", "websockets", "numpy", "pillow")
 PYTHON_LEAST = (3, 11)
@@ -45,6 +48,7 @@ def examine(settings: Settings, stun: str | None = None) -> Iterator[Finding]:
     yield _python()
     yield from _packages()
     yield _opus()
+    yield _native()
     yield _media(settings)
     yield from _outside(settings, stun)
     yield from _start(settings)
@@ -98,6 +102,18 @@ def _opus() -> Finding:
     except (ConfigError, ValueError) as error:
         return Finding("wrong", str(error))
     return Finding("ok", "libopus encodes.")
+
+
+def _native() -> Finding:
+    if IN_C:
+        return Finding("ok", "The innermost steps of media are in C.")
+    if os.environ.get(NO_EXTENSIONS_VARIABLE):
+        return Finding("warning", f"{NO_EXTENSIONS_VARIABLE} is set: a call costs more than it has to.")
+    return Finding(
+        "warning",
+        "The innermost steps of media are in Python, and a call costs more than it has to: install a C compiler and "
+        "the headers of Python (apt-get install gcc python3-dev), then the gateway again.",
+    )
 
 
 def _media(settings: Settings) -> Finding:

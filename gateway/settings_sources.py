@@ -21,6 +21,7 @@ from gateway.errors import ConfigError
 from gateway.settings import PREFIX, Settings, env_names, secret_fields
 
 CONFIG_VARIABLE = "GATEWAY_CONFIG"
+NO_EXTENSIONS_VARIABLE = "GATEWAY_NO_EXTENSIONS"  # no setting: it is looked at while modules are imported
 
 
 def load_settings(
@@ -50,7 +51,7 @@ def unknown_variables(env: Mapping[str, str]) -> dict[str, str | None]:
 
     They are reported and not refused: container platforms add variables of their own for a service named `gateway`.
     """
-    known = {CONFIG_VARIABLE}
+    known = {CONFIG_VARIABLE, NO_EXTENSIONS_VARIABLE}
     for field_name in Settings.model_fields:
         known.update(env_names(field_name))
     known |= {name + "_FILE" for field_name in secret_fields() for name in env_names(field_name)}

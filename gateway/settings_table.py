@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.settings import Settings, env_names, secret_fields
 from gateway.settings_limits import LimitSettings
-from gateway.settings_sources import CONFIG_VARIABLE
+from gateway.settings_sources import CONFIG_VARIABLE, NO_EXTENSIONS_VARIABLE
 
 BEGIN = "<!-- settings: made by `make docs`, do not edit -->"
 END = "<!-- /settings -->"
@@ -30,6 +30,7 @@ def render() -> str:
             names.append(f"`{env_names(name)[0]}_FILE`")
         rows.append(f"| {', '.join(names)} | {_default(field.default)} | {field.description} |")
     rows.append(f"| `{CONFIG_VARIABLE}` | | TOML file with the same settings: `port = 8080` for `GATEWAY_PORT`. |")
+    rows.append(f"| `{NO_EXTENSIONS_VARIABLE}` | | `1` does without what is built in C (environment only). |")
     return "\n".join(rows)
 
 

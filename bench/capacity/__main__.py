@@ -29,6 +29,7 @@ from bench.provenance import provenance
 
 STEPS = {"audio": (10, 40, 80, 110), "page": (10, 25, 50, 70)}
 STEPS["page-1fps"] = STEPS["page-40ms"] = STEPS["page"]
+STEPS |= {f"{name}-python": STEPS[name][1:] for name in ("audio", "page")}
 STEPS |= {"480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
 STEPS |= {"480p-keys": (4, 10, 20), "720p-keys": (2, 8, 14)}
 PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some

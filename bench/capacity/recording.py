@@ -17,7 +17,7 @@ from typing import Any, Literal
 import av
 import numpy as np
 
-from gateway.media.activity import level_dbov
+from gateway.media.loudness import level_dbov
 from gateway.media.opus import OpusEncoder
 from tests.measure.sound import read_wav, resample
 

@@ -56,9 +56,9 @@ before anything began. The gateway is a process of its own with everything on: t
 transcripts, an event socket for each call. Callers (`bench/capacity/replayer.py`) and model (`bench/capacity/model.py`)
 are others: real ICE, DTLS and SRTP, recorded Opus with RED, VP8 and H.264; the model speaks 40 % of the time, the
 picture moves all the time. *Key frames on demand* is `GATEWAY_VIDEO_KEY_FRAMES=1`, *40 ms of sound in a packet*
-`GATEWAY_AUDIO_PACKET_MS=40`. Each step was looked at for {seconds:.0f} s. Processor time is that of the server alone;
-what a call costs, in the charts, the targets and the README, is that with the most calls whose sound still came
-steadily (a cadence with a p99 of at most 80 ms).
+`GATEWAY_AUDIO_PACKET_MS=40`, *all in Python* `GATEWAY_NO_EXTENSIONS=1`. Each step was looked at for {seconds:.0f} s.
+Processor time is that of the server alone; what a call costs, in the charts, the targets and the README, is that with
+the most calls whose sound still came steadily (a cadence with a p99 of at most 80 ms).
 
 On a busy shared machine the same work takes up to twice as long as on a quiet one, for every server and for the
 codecs: trust the ratios within the run, and plan with room. A server with few calls pays more for each, because it
@@ -83,7 +83,7 @@ Measured side by side and left out, because they gain less than they would cost 
 | tried | what a call costs then |
 | --- | --- |
 | mypyc on 18 modules of the media plane, same source | −5 % our page, −9 % sound alone |
-| mypyc on 31 modules, the model's leg too | −9 % of a packet's way without sockets |
+| mypyc on 24 modules beside the part in C | −4 % our page, −11 % sound alone |
 | Cython on 31 modules, same source, no types | +7 % of a packet's way without sockets |
 | one phase of the beat instead of four, and datagrams gathered for 10 ms | +8 % sound alone |
 | uvloop | the same |
@@ -200,8 +200,13 @@ def misses(facts: Facts) -> list[str]:
 
 def render(facts: Facts) -> str:
     """docs/capacity.md."""
-    parts = [HEAD.format(**facts), "![Processor time of a call](capacity.svg)\n\n", _calls(facts), _floors(facts)]
-    parts += [_delays(facts), _rest(facts), "## Targets\n\n| target | | measured | |\n| --- | --- | --- | --- |\n"]
+    parts = [HEAD.format(**facts), "![Processor time of a call](capacity.svg)\n\n", _calls(facts), _in_c(facts)]
+    parts += [
+        _floors(facts),
+        _delays(facts),
+        _rest(facts),
+        "## Targets\n\n| target | | measured | |\n| --- | --- | --- | --- |\n",
+    ]
     for what, form, bound, value, met in judged(facts):
         sign = "≥" if what == TIMES_ONE else "≤"
         verdict = "met" if met else "**missed**"
@@ -226,6 +231,27 @@ def _calls(facts: Facts) -> str:
             whose = SCENARIOS[run["scenario"]].words, BASELINES.get(run["server"], run["server"])
             text += _row([*whose, *(cells[name] for name in CALLS_HEAD)])
     return text + "\n"
+
+
+def _in_c(facts: Facts) -> str:
+    """What the part in C gains, with the most calls that were steady with it and without."""
+    rows = []
+    for name in SCENARIOS:
+        pair = _run(facts, "gateway", name), _run(facts, "gateway", f"{name}-python")
+        steps = [{step["calls"]: step["percent"] for step in run["steps"] if _is_steady(step)} for run in pair if run]
+        if len(steps) == 2 and (both := steps[0].keys() & steps[1].keys()):
+            calls = max(both)
+            built, pure = steps[0][calls], steps[1][calls]
+            shares = f"{pure:.2f} %", f"{built:.2f} %", f"{(built / pure - 1) * 100:+.0f} %".replace("-", "−")
+            rows.append(_row([SCENARIOS[name].words, str(calls), *shares]))
+    if not rows:
+        return ""
+    text = (
+        "## The part in C\n\nWhat is done with each datagram and decides nothing is in C where a compiler was there "
+        "(`gateway/media/_native.c`: the read of a batch, SRTP's calls, RTP, RED, the calls of libopus, loudness), and "
+        "the same in Python where there was none.\n\n"
+    )
+    return "".join([text, _head("calls", "at once", "all in Python", "as built", "gained"), *rows, "\n"])
 
 
 def _cells(step: Facts) -> dict[str, str]:

@@ -7,10 +7,7 @@ of the PCM), and must not know packets, samples or clocks.
 
 from __future__ import annotations
 
-import math
 from typing import Literal
-
-import numpy as np
 
 ONSET_MS = 80  # shorter bursts are clicks and keys
 HANGOVER_MS = 500  # the model's own detector waits as long (`silenceDurationMs` of our setup)
@@ -21,15 +18,6 @@ NEVER_VOICE_DBOV = -50.0  # below this nothing is speech, however quiet the room
 ALWAYS_VOICE_FLOOR_DBOV = -35.0  # the floor never climbs above quiet speech
 
 Change = Literal["started", "stopped"] | None
-
-
-def level_dbov(pcm: bytes) -> float:
-    """Level of s16le mono PCM in dBov: 0 is the loudest possible, -127 is silence (RFC 6464 §3)."""
-    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
-    if not samples.size:
-        return -127.0
-    power = float(np.dot(samples, samples)) / samples.size / 32768.0**2
-    return max(-127.0, 10.0 * math.log10(power)) if power > 0.0 else -127.0
 
 
 class VoiceActivity:

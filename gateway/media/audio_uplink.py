@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gateway.media.activity import level_dbov
 from gateway.media.gaps import Gaps
+from gateway.media.loudness import level_dbov
 from gateway.media.opus import OpusDecoder, packet_ms
 from gateway.media.reorder import Reorder, Source
 from gateway.media.rtp import Packet, unwrap_red

@@ -15,6 +15,8 @@ import logging
 import socket
 from collections.abc import Callable
 
+from gateway.media.native import native
+
 logger = logging.getLogger(__name__)
 
 Address = tuple[str, int]
@@ -23,6 +25,19 @@ DATAGRAM_MAX_BYTES = 1500  # more than any path carries unfragmented
 READ_BYTES = DATAGRAM_MAX_BYTES + 1  # so that what is too long shows
 GATHER_S = 0.004  # a tenth of what speech waits for its neighbours anyway
 BATCH_MAX = 200  # datagrams: more would keep the loop for longer than the time between two beats
+
+
+@native
+def receive(udp: socket.socket, most: int, /) -> list[tuple[bytes, Address]]:
+    """So many of the datagrams that are there, each cut at `READ_BYTES`, and where they are from."""
+    datagrams: list[tuple[bytes, Address]] = []
+    try:
+        while len(datagrams) < most:
+            data, address = udp.recvfrom(READ_BYTES)
+            datagrams.append((data, address[:2]))
+    except OSError:  # nothing more, or a port that is closed over there
+        pass
+    return datagrams
 
 
 class UdpSocket:
@@ -35,6 +50,7 @@ class UdpSocket:
         self._received = received
         self._loop = asyncio.get_running_loop()
         self._read_s = 0.0
+        self._is_closed = False
         self._gathering: asyncio.TimerHandle | None = None
         self._loop.add_reader(udp, self._woken)
 
@@ -47,8 +63,9 @@ class UdpSocket:
 
     def close(self) -> None:
         """Close it; may be called again."""
-        if self._udp.fileno() < 0:
+        if self._is_closed:
             return
+        self._is_closed = True
         if self._gathering is not None:
             self._gathering.cancel()
         self._loop.remove_reader(self._udp)
@@ -64,7 +81,7 @@ class UdpSocket:
 
     def _gather(self) -> None:
         count = self._read()
-        if self._udp.fileno() < 0:
+        if self._is_closed:
             return
         if count:
             self._gathering = self._loop.call_later(GATHER_S, self._gather)
@@ -74,13 +91,9 @@ class UdpSocket:
 
     def _read(self) -> int:
         """All that is there, up to a bound; how many datagrams that were."""
-        receive, received = self._udp.recvfrom, self._received
-        for count in range(BATCH_MAX):
-            try:
-                data, address = receive(READ_BYTES)
-            except OSError as error:  # nothing more, or a port that is closed over there
-                if not isinstance(error, BlockingIOError):
-                    logger.debug("UDP: %s", error)
-                return count
-            received(data, address[:2], self)
-        return BATCH_MAX
+        datagrams, received = receive(self._udp, BATCH_MAX), self._received
+        for data, address in datagrams:
+            if self._is_closed:
+                break
+            received(data, address, self)
+        return len(datagrams)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 
 from gateway.errors import ConfigError
+from gateway.media.native import IN_C, native
 
 # opus_defines.h
 OK = 0
@@ -27,6 +29,7 @@ SIGNAL_AUTO = -1000
 SIGNAL_MUSIC = 3002
 
 PACKET_MAX_MS = 120  # RFC 6716 §3.2.5
+RATE_MAX_HZ = 48_000  # of a decoder
 FRAME_MS = (10, 20, 40, 60) * 3 + (10, 20) * 2 + (2.5, 5, 10, 20) * 4  # by configuration: SILK, hybrid, CELT (§3.1)
 FRAMES = (1, 2, 2)  # by code; with code 3 the next byte has the count (§3.2)
 CONCEAL_STEP_MS = 5  # libopus guesses in multiples of 2.5 ms
@@ -75,6 +78,36 @@ def library() -> ctypes.PyDLL:
     raise ConfigError("libopus was not found: install it (apt-get install libopus0), or reinstall PyAV's wheel.")
 
 
+def _function(name: str) -> Any:
+    """What `opus_encode` and `opus_decode` take: where they are in C, the address of a function."""
+    function = getattr(library(), name)
+    return ctypes.cast(function, ctypes.c_void_p).value if IN_C else function
+
+
+# For all coders: those of a worker are all of one thread.
+_packet = ctypes.create_string_buffer(PACKET_MAX_BYTES)
+_pcm = ctypes.create_string_buffer(PACKET_MAX_MS * RATE_MAX_HZ // 1000 * 2)
+
+
+@native
+def opus_encode(function: Any, encoder: int, pcm: bytes, /) -> bytes:
+    """One packet of s16le. Raises ValueError for a length that is not one of a frame."""
+    size = function(encoder, pcm, len(pcm) // 2, _packet, PACKET_MAX_BYTES)
+    if size < 0:
+        raise ValueError(f"libopus cannot encode {len(pcm)} bytes as one frame (error {size})")
+    return ctypes.string_at(_packet, size)
+
+
+@native
+def opus_decode(function: Any, decoder: int, payload: bytes | None, samples: int, fec: bool, /) -> bytes:
+    """At most so much sound: of a packet, of what was before it (`fec`), or made up (no payload). Raises ValueError for
+    a packet that is none."""
+    count = function(decoder, payload, len(payload or b""), _pcm, samples, fec)
+    if count < 0:
+        raise ValueError(f"libopus cannot decode this packet (error {count})")
+    return ctypes.string_at(_pcm, count * 2)
+
+
 class OpusEncoder:
     """Mono speech to Opus packets."""
 
@@ -84,16 +117,13 @@ class OpusEncoder:
         self._encoder = self._opus.opus_encoder_create(rate_hz, 1, APPLICATION_VOIP, ctypes.byref(error))
         if error.value != OK:
             raise ValueError(f"libopus takes no rate of {rate_hz} Hz")
+        self._function = _function("opus_encode")
         self._set((SET_INBAND_FEC, 1))
         self.tune(bitrate_bps=BITRATE_BPS, loss_percent=EXPECTED_LOSS_PERCENT)
-        self._packet = ctypes.create_string_buffer(PACKET_MAX_BYTES)
 
     def encode(self, pcm: bytes) -> bytes:
         """One packet of s16le; raises ValueError for a length that is not one of an Opus frame (RFC 6716 §2.1.4)."""
-        size = self._opus.opus_encode(self._encoder, pcm, len(pcm) // 2, self._packet, PACKET_MAX_BYTES)
-        if size < 0:
-            raise ValueError(f"libopus cannot encode {len(pcm)} bytes as one frame (error {size})")
-        return ctypes.string_at(self._packet, size)
+        return opus_encode(self._function, self._encoder, pcm)
 
     def tune(self, *, bitrate_bps: int, loss_percent: int) -> None:
         """Fit the coming packets to a network.
@@ -130,7 +160,7 @@ class OpusDecoder:
         self._decoder = self._opus.opus_decoder_create(rate_hz, 1, ctypes.byref(error))
         if error.value != OK:
             raise ValueError(f"libopus takes no rate of {rate_hz} Hz")
-        self._pcm = ctypes.create_string_buffer(PACKET_MAX_MS * rate_hz // 1000 * 2)
+        self._function = _function("opus_decode")
 
     def decode(self, payload: bytes) -> bytes:
         """The sound of a packet; raises ValueError."""
@@ -157,17 +187,7 @@ class OpusDecoder:
         self._opus.opus_decoder_ctl(ctypes.c_void_p(self._decoder), ctypes.c_int(RESET_STATE))
 
     def _decode(self, payload: bytes | None, duration_ms: int, *, fec: bool) -> bytes:
-        count = self._opus.opus_decode(
-            self._decoder,
-            payload,
-            len(payload) if payload else 0,
-            self._pcm,
-            duration_ms * self._rate_hz // 1000,
-            int(fec),
-        )
-        if count < 0:
-            raise ValueError(f"libopus cannot decode this packet (error {count})")
-        return ctypes.string_at(self._pcm, count * 2)
+        return opus_decode(self._function, self._decoder, payload, duration_ms * self._rate_hz // 1000, fec)
 
     def __del__(self) -> None:
         if decoder := getattr(self, "_decoder", None):

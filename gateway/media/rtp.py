@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from gateway.media.native import native
+
 HEADER = struct.Struct("!BBHII")
 ONE_BYTE_EXTENSIONS = 0xBEDE  # RFC 8285 §4.2
 TWO_BYTE_EXTENSIONS = 0x1000  # RFC 8285 §4.3: the last four bits are free
@@ -33,7 +35,8 @@ class Packet:
     voice: bool = False  # the sender says that this is voice
 
 
-def parse(data: bytes, level_extension: int | None = None) -> Packet | None:
+@native
+def parse(data: bytes, level_extension: int | None = None, /) -> Packet | None:
     """Read a packet; None when it is none. `level_extension` is the negotiated id of the audio level."""
     size = len(data)
     if size < 12:
@@ -121,6 +124,7 @@ def wrap_red(payload_type: int, payload: bytes, *earlier: tuple[bytes, int]) -> 
     return heads + bytes([payload_type]) + copies + payload
 
 
+@native
 def unwrap_red(packet: Packet, *, copies: bool = True) -> list[Packet]:
     """The blocks of a RED packet, oldest first; the last one is the packet's own, and the only one without `copies`.
     Empty when it cannot be read.

@@ -19,7 +19,7 @@ import numpy as np
 
 from gateway.guard.bucket import TokenBucket
 from gateway.guard.intake import Intake
-from gateway.media.activity import level_dbov
+from gateway.media.loudness import level_dbov
 from gateway.media.peer_sink import PeerSink, PeerState
 from gateway.media.pictures import Pictures
 from gateway.media.stream_camera import StreamCamera

@@ -10,46 +10,47 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.media.loudness import PCM16, is_silent
+
 Samples = NDArray[np.float32]
-PCM16 = np.dtype("<i2")  # made once: to read it from its name takes as long as to read 20 ms of sound
 
 PERIOD_MIN, PERIOD_MAX = 40, 160  # samples at 16 kHz
 OVERLAP = 160
 LEAST = OVERLAP + PERIOD_MAX  # 20 ms: shorter sound is left as it is
 LIKE_MIN = 0.5  # normalised correlation below which a cut would be heard
-SILENT_RMS = 100.0  # of 16-bit samples, -50 dBov: any cut is silent
 
 
-def is_silent(samples: Samples) -> bool:
-    """Whether nothing is heard in it."""
-    return float(np.dot(samples, samples)) < SILENT_RMS * SILENT_RMS * samples.size
-
-
-def shorter(samples: Samples) -> Samples:
-    """Without one period: the beginning glides into what is one period later."""
-    period = _period(samples)
+def shorter(pcm: bytes) -> bytes:
+    """Without one period: the beginning glides into what is one period later. 16 kHz mono s16le."""
+    samples = np.frombuffer(pcm, PCM16).astype(np.float32)
+    period = _period(pcm, samples)
     if period is None:
-        return samples
-    ramp = np.linspace(0.0, 1.0, OVERLAP, dtype=np.float32)
-    joined = samples[:OVERLAP] * (1 - ramp) + samples[period : period + OVERLAP] * ramp
-    return np.concatenate((joined, samples[period + OVERLAP :]))
+        return pcm
+    joined = _glide(samples, samples[period:])
+    return np.concatenate((joined, samples[period + OVERLAP :])).astype(PCM16).tobytes()
 
 
-def longer(samples: Samples) -> Samples:
-    """With one period twice: what is one period later glides back into the beginning."""
-    period = _period(samples)
+def longer(pcm: bytes) -> bytes:
+    """With one period twice: what is one period later glides back into the beginning. 16 kHz mono s16le."""
+    samples = np.frombuffer(pcm, PCM16).astype(np.float32)
+    period = _period(pcm, samples)
     if period is None:
-        return samples
+        return pcm
+    joined = _glide(samples[period:], samples)
+    return np.concatenate((samples[:period], joined, samples[OVERLAP:])).astype(PCM16).tobytes()
+
+
+def _glide(out: Samples, into: Samples) -> Samples:
+    """From the beginning of one to the beginning of another."""
     ramp = np.linspace(0.0, 1.0, OVERLAP, dtype=np.float32)
-    joined = samples[period : period + OVERLAP] * (1 - ramp) + samples[:OVERLAP] * ramp
-    return np.concatenate((samples[:period], joined, samples[OVERLAP:]))
+    return out[:OVERLAP] * (1 - ramp) + into[:OVERLAP] * ramp
 
 
-def _period(samples: Samples) -> int | None:
+def _period(pcm: bytes, samples: Samples) -> int | None:
     """A distance at which the sound is like itself; None when there is none."""
     if samples.size < LEAST:
         return None
-    if is_silent(samples):
+    if is_silent(pcm):
         return PERIOD_MAX
     head = samples[:OVERLAP]
     later = samples[PERIOD_MIN : PERIOD_MAX + OVERLAP]

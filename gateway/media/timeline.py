@@ -14,8 +14,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from gateway.media.loudness import PCM16, is_silent
 from gateway.media.reorder import CLOCK_HZ, Reorder, Source
-from gateway.media.stretch import PCM16, Samples, is_silent, longer, shorter
+from gateway.media.stretch import longer, shorter
 
 RATE_HZ = 16_000
 BYTES_PER_MS = RATE_HZ * 2 // 1000
@@ -188,7 +189,7 @@ class Timeline:
             recovered = self._decoder.decode_fec(after.payload, duration_ms)
             if recovered is not None:
                 self._made_up_ms = 0.0
-                self._note_silence(np.frombuffer(recovered, PCM16).astype(np.float32))
+                self._note_silence(recovered)
                 self.shares.add("fec", duration_ms)
                 return recovered
         return self._made_up(duration_ms)
@@ -209,10 +210,10 @@ class Timeline:
         self._packets.take(self._position, ticks)
         self._position += ticks
 
-    def _note_silence(self, samples: Samples) -> bool:
+    def _note_silence(self, pcm: bytes) -> bool:
         """Whether this sound is silence."""
-        silent = is_silent(samples)
-        self._silent_ms = self._silent_ms + samples.size * 1000 / RATE_HZ if silent else 0.0
+        silent = is_silent(pcm)
+        self._silent_ms = self._silent_ms + len(pcm) / BYTES_PER_MS if silent else 0.0
         return silent
 
     def _steer(self, pcm: bytes, lag_s: float, now_s: float) -> bytes:
@@ -220,8 +221,7 @@ class Timeline:
 
         What they wait is a matter of whole beats: sound that lies ready before its beat is delay that helps no packet.
         """
-        samples = np.frombuffer(pcm, PCM16).astype(np.float32)
-        silent = self._note_silence(samples)
+        silent = self._note_silence(pcm)
         target_s = self._packets.target_s
         if abs(target_s - self._aim_s) <= SLACK_S:
             self._agreed_s = now_s
@@ -230,10 +230,10 @@ class Timeline:
         off_s = lag_s - self._aim_s
         lies_ready = len(self._buffer) >= BLOCK_BYTES // 2  # about what `shorter` takes away
         if off_s < -(SLACK_S if silent else SPEECH_SLACK_S):
-            changed = longer(samples)
+            changed = longer(pcm)
         elif off_s > SPEECH_SLACK_S or (silent and (lies_ready or off_s - BLOCK_MS / 1000 >= EDGE_S - SLACK_S)):
-            changed = shorter(samples)
+            changed = shorter(pcm)
         else:
             return pcm
-        self.stretched_ms += (changed.size - samples.size) * 1000 / RATE_HZ
-        return changed.astype(PCM16).tobytes()
+        self.stretched_ms += (len(changed) - len(pcm)) / BYTES_PER_MS
+        return changed

@@ -57,9 +57,11 @@ from gateway.settings import Settings, env_names
 from gateway.settings_check import check_start
 from gateway.settings_sources import load_settings
 from tests.clock import VirtualLoop
+from tests.pure import pure
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 OPUS, RED, VP8, RTX, H264 = 111, 63, 96, 97, 102
+IN_PYTHON = pure("gateway.media.rtp")  # what is in C must come to the same
 FORMATS = Formats(OPUS, RED, 1, {VP8: "vp8", H264: "h264"}, {RTX: VP8})
 
 
@@ -167,9 +169,12 @@ def _rtp(data: bytes) -> None:
     for datagram in records(data):
         for level_extension in (None, 1):
             packet = rtp.parse(datagram, level_extension)
+            in_python = IN_PYTHON.parse(datagram, level_extension)
+            assert repr(packet) == repr(in_python)
         if packet is None:
             continue
         blocks = rtp.unwrap_red(packet)
+        assert repr(blocks) == repr(IN_PYTHON.unwrap_red(in_python))
         assert sum(len(block.payload) for block in blocks) <= len(datagram)
         rtp.unwrap_rtx(packet, VP8, 1)
         video.append(packet)

@@ -9,6 +9,7 @@ from gateway.certificate import own_certificate
 from gateway.cli import main
 from gateway.doctor import examine, settings_lines
 from gateway.settings import IceServer, Settings
+from gateway.settings_sources import unknown_variables
 
 
 def texts(settings: Settings, level: str) -> str:
@@ -43,6 +44,19 @@ def test_what_may_surprise_is_a_warning() -> None:
     warnings = texts(settings, "warning")
     for words in ("at most 1 frame a second", "names no TURN server", "lets anyone in"):
         assert words in warnings
+
+
+def test_whether_the_innermost_steps_are_in_c_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And without them what they would gain, and how to get them."""
+    settings = Settings(port=0)
+    monkeypatch.setattr("gateway.doctor.IN_C", True)
+    assert "innermost steps of media are in C" in texts(settings, "ok")
+    monkeypatch.setattr("gateway.doctor.IN_C", False)
+    monkeypatch.delenv("GATEWAY_NO_EXTENSIONS", raising=False)
+    assert "apt-get install gcc python3-dev" in texts(settings, "warning")
+    monkeypatch.setenv("GATEWAY_NO_EXTENSIONS", "1")
+    assert "GATEWAY_NO_EXTENSIONS is set" in texts(settings, "warning")
+    assert unknown_variables({"GATEWAY_NO_EXTENSIONS": "1"}) == {}
 
 
 def test_who_signs_tokens_is_told(tmp_path: Path) -> None:

@@ -121,6 +121,23 @@ async def test_what_the_network_does_not_take_is_lost_in_silence() -> None:
         assert [data for _, data, _ in one.came] == [b"still"]
 
 
+@virtually
+async def test_closing_in_the_middle_of_a_batch_ends_it() -> None:
+    """What was read with the datagram that made somebody close is told to nobody."""
+    async with line() as one:
+        take = one.socket._received
+
+        def last(data: bytes, address: Address, at: UdpSocket) -> None:
+            take(data, address, at)
+            at.close()
+
+        one.socket._received = last
+        for _ in range(5):
+            one.say(b"x")
+        await asyncio.sleep(1)
+        assert len(one.came) == 1
+
+
 @pytest.mark.parametrize("packets", [1, 30])
 @virtually
 async def test_closing_ends_reading(packets: int) -> None:

@@ -32,7 +32,7 @@ def test_the_audio_level_is_read_from_both_kinds_of_extension() -> None:
     one = struct.pack("!HH", 0xBEDE, 2) + bytes([0, 0x21, 1, 2, 0x10, 0x80 | 30, 0, 0])
     two = struct.pack("!HH", 0x1000, 2) + bytes([2, 1, 9, 0, 1, 1, 30, 0])
     for extension, voice in ((one, True), (two, False)):
-        packet = rtp.parse(raw(first=0x90, extension=extension), level_extension=1)
+        packet = rtp.parse(raw(first=0x90, extension=extension), 1)
         assert packet is not None
         assert (packet.level_dbov, packet.voice, packet.payload) == (-30, voice, b"opus")
     unwanted = rtp.parse(raw(first=0x90, extension=one))
