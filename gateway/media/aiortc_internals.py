@@ -122,6 +122,7 @@ class MuxedProtocol(StunProtocol):
         """The socket stays open: others use it."""
 
 
+OnMedia = Callable[[bytes], None]
 # A datagram of media, where it came from, and the way back; whether it is the call's.
 OnStray = Callable[[bytes, Address, MuxedProtocol], bool]
 
@@ -145,16 +146,16 @@ class IceLeg:
 
     `join` gives the connection its ends of the sockets; `offered_too` are further addresses that lead to them, which
     browsers are told and we need not know of; `on_valid` is told an address whose check was authentic;
-    `on_datagram` gets what is neither STUN nor DTLS; `misses` says whether media from an unknown address looks like
+    `on_media` gets what is neither STUN nor DTLS; `misses` says whether media from an unknown address looks like
     what should have come.
     """
 
     def __init__(
         self,
         pc: RTCPeerConnection,
-        join: Callable[[Connection, OnStray], list[MuxedProtocol]],
+        join: Callable[[Connection, OnMedia, OnStray], list[MuxedProtocol]],
         on_valid: Callable[[Address], None],
-        on_datagram: Callable[[bytes], None],
+        on_media: OnMedia,
         misses: Callable[[bytes], bool],
         offered_too: Sequence[Address] = (),
     ) -> None:
@@ -164,7 +165,7 @@ class IceLeg:
         self._join = join
         self._offered_too = offered_too
         self._on_valid = on_valid
-        self._on_datagram, self._misses = on_datagram, misses
+        self._on_media, self._misses = on_media, misses
         self._flight: list[bytes] = []
         self._flight_timer: asyncio.TimerHandle | None = None
         self._flight_tries, self._closed = 0, False
@@ -242,15 +243,12 @@ class IceLeg:
             incoming(message, address, protocol)
 
         def data_received(data: bytes, component: int) -> None:
-            if 19 < data[0] < 64:  # RFC 7983
-                if connection._queue.qsize() < DTLS_QUEUE_MAX and self._admits_dtls():
-                    connection._queue.put_nowait((data, component))
-                    self._flight_answered()
-            else:
-                self._on_datagram(data)
+            if connection._queue.qsize() < DTLS_QUEUE_MAX and self._admits_dtls():
+                connection._queue.put_nowait((data, component))
+                self._flight_answered()
 
         async def get_component_candidates(component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
-            protocols = self._join(connection, self._stray)
+            protocols = self._join(connection, self._on_media, self._stray)
             connection._protocols += protocols
             return [*(protocol.local_candidate for protocol in protocols), *map(candidate_of, self._offered_too)]
 

@@ -21,7 +21,7 @@ from aioice.ice import Connection
 
 from gateway.errors import ConfigError
 from gateway.guard.bucket import TokenBucket
-from gateway.media.aiortc_internals import MuxedProtocol, OnStray, host_addresses
+from gateway.media.aiortc_internals import MuxedProtocol, OnMedia, OnStray, host_addresses
 from gateway.media.datagrams import DATAGRAM_MAX_BYTES, Address, UdpSocket
 from gateway.telemetry import metrics
 
@@ -117,9 +117,10 @@ class UdpPort:
                 told |= {one: addresses[min(index, len(addresses) - 1)] for index, one in enumerate(sockets)}
         return told
 
-    def join(self, connection: Connection, on_stray: OnStray) -> list[MuxedProtocol]:
-        """A new call; its ends of the sockets. `on_stray` gets media from where nobody is known to be."""
-        call = self._by_ufrag[connection.local_username] = _Call(on_stray)
+    def join(self, connection: Connection, on_media: OnMedia, on_stray: OnStray) -> list[MuxedProtocol]:
+        """A new call; its ends of the sockets. `on_media` gets what is SRTP or SRTCP by its first byte, and `on_stray`
+        that from where nobody is known to be."""
+        call = self._by_ufrag[connection.local_username] = _Call(on_media, on_stray)
         for one, address in self._told.items():
             call.protocols[one] = MuxedProtocol(connection, one, address)
         return list(call.protocols.values())
@@ -155,10 +156,12 @@ class UdpPort:
             if call is None or protocol is None:
                 self._stray(data, address, at)
                 self._drop("stranger")
-            elif data[0] in DTLS_KINDS and not call.records.take(_now_s()):
-                self._drop("rate")
-            else:
+            elif data[0] not in DTLS_KINDS:
+                call.on_media(data)
+            elif call.records.take(_now_s()):
                 protocol.receiver.data_received(data, 1)
+            else:
+                self._drop("rate")
         else:
             self._drop("kind")
 
@@ -206,7 +209,8 @@ class UdpPort:
 
 
 class _Call:
-    def __init__(self, on_stray: OnStray) -> None:
+    def __init__(self, on_media: OnMedia, on_stray: OnStray) -> None:
+        self.on_media = on_media
         self.on_stray = on_stray
         self.protocols: dict[UdpSocket, MuxedProtocol] = {}
         self.addresses: list[Address] = []

@@ -50,7 +50,6 @@ class MemoryStore:
             del entry.fields[name]
         entry.until_s = self._clock() + keep_s
         self._entries.move_to_end(ownership.session_id)
-        self._forget()
 
     async def load(self, session_id: str) -> Fields | None:
         """Find a record."""

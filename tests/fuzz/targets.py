@@ -293,7 +293,7 @@ def _udp(data: bytes) -> None:
         connection = Connection(ice_controlling=False, local_username="here", local_password="p" * 22)
         connection.remote_username, connection.remote_password = "them", "q" * 22
         connection.data_received = lambda data, component: None  # type: ignore[method-assign]
-        port.join(connection, lambda data, *_: rtp.is_of(data, 1))
+        port.join(connection, lambda data: None, lambda data, *_: rtp.is_of(data, 1))
         for index, datagram in enumerate(records(data)):
             address = ("192.0.2.1", 4000 + index % 2)
             if index % 2:

@@ -27,6 +27,10 @@ HERE, STRANGER = ("192.0.2.1", 4000), ("192.0.2.66", 6666)
 MEDIA = b"\x80\x6f" + bytes(40)
 
 
+def ignored(data: bytes) -> None:
+    """Media that nobody looks at."""
+
+
 def nobodys(data: bytes, address: tuple[str, int], protocol: MuxedProtocol) -> bool:
     """What a call says of media that is not its own."""
     return False
@@ -64,7 +68,7 @@ class Wire:
             lambda message, address, protocol: self.checks.append(message)
         )
         self.strays: list[tuple[bytes, tuple[str, int]]] = []
-        (self.protocol,) = self.port.join(self.connection, self._stray)
+        (self.protocol,) = self.port.join(self.connection, self.got.append, self._stray)
 
     def _stray(self, data: bytes, address: tuple[str, int], protocol: MuxedProtocol) -> bool:
         self.strays.append((data, address))
@@ -212,7 +216,7 @@ async def test_an_address_may_pass_from_one_call_to_another() -> None:
     second = Connection(ice_controlling=False)
     got: list[bytes] = []
     second.data_received = lambda data, component: got.append(data)  # type: ignore[method-assign]
-    first.port.join(second, first._stray)
+    first.port.join(second, got.append, first._stray)
     first.port.valid(first.connection.local_username, HERE)
     first.port.valid(second.local_username, HERE)
     first.port.leave(first.connection.local_username)
@@ -239,7 +243,7 @@ async def test_the_advertised_address_is_told_instead_of_our_own() -> None:
     """With its own port where it has one, as behind a port forwarding."""
     port = UdpPort()
     await port.open(0, ["127.0.0.1"], advertised=["198.51.100.7", "198.51.100.8:50000"])
-    (protocol,) = port.join(Connection(ice_controlling=False), nobodys)
+    (protocol,) = port.join(Connection(ice_controlling=False), ignored, nobodys)
     candidate = protocol.local_candidate
     assert (candidate.host, candidate.port, candidate.type) == ("198.51.100.7", port.port, "host")
     port.close()
@@ -252,7 +256,7 @@ async def test_further_advertised_addresses_are_told_as_well() -> None:
     await port.open(0, ["127.0.0.1"], advertised=["198.51.100.7", "10.0.0.5", "198.51.100.8:50000"])
     assert port.offered == [("198.51.100.7", port.port), ("10.0.0.5", port.port), ("198.51.100.8", 50000)]
     assert port.offered_too == port.offered[1:]
-    assert len(port.join(Connection(ice_controlling=False), nobodys)) == 1
+    assert len(port.join(Connection(ice_controlling=False), ignored, nobodys)) == 1
     port.close()
     await asyncio.sleep(0)
 
@@ -261,7 +265,9 @@ async def test_addresses_are_told_family_by_family() -> None:
     """An IPv4 address never stands for a socket of IPv6; without a socket of its family it is a mistake."""
     port = UdpPort()
     await port.open(0, ["127.0.0.1", "::1"], advertised=["2001:db8::7", "198.51.100.7"])
-    told = {one.transport.address[0]: one.local_candidate.host for one in port.join(Connection(False), nobodys)}
+    told = {
+        one.transport.address[0]: one.local_candidate.host for one in port.join(Connection(False), ignored, nobodys)
+    }
     assert told == {"127.0.0.1": "198.51.100.7", "::1": "2001:db8::7"}
     port.close()
     port = UdpPort()
