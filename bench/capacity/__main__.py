@@ -22,18 +22,17 @@ from bench.capacity import table
 from bench.capacity.delay import delays, percentiles
 from bench.capacity.floor import floor
 from bench.capacity.measure import Run, Server, gateway, ramp
-from bench.capacity.scale import admission, browsers, crowds, starts, workers
+from bench.capacity.scale import admission, browsers, crowds, starts, turns, workers
 from bench.capacity.scenario import SCENARIOS
 from bench.peers.servers import PEERS
 from bench.provenance import provenance
 
 STEPS = {"audio": (10, 40, 80, 110), "page": (10, 25, 50, 70)}
 STEPS["page-1fps"] = STEPS["page-40ms"] = STEPS["page"]
-STEPS |= {f"{name}-python": STEPS[name][1:] for name in ("audio", "page")}
 STEPS |= {"480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
 STEPS |= {"480p-keys": (4, 10, 20), "720p-keys": (2, 8, 14)}
 PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some
-PARTS = ("load", "floor", "peers", "start", "delay", "workers", "crowd", "browsers", "admission")
+PARTS = ("load", "floor", "peers", "start", "delay", "workers", "crowd", "browsers", "admission", "turns")
 WINDOW_S = 20.0
 DELAY_SCENARIO, DELAY_CALLS, FULL_SHARE = "page", 4, 0.8
 
@@ -91,6 +90,8 @@ async def _whole(asked: set[str], options: argparse.Namespace, runs: list[dict[s
         found["browsers"] = {words: asdict(run) for words, run in (await browsers(options.seconds, say)).items()}
     if "admission" in asked:
         found["admission"] = await admission(options.seconds, say)
+    if "turns" in asked:
+        found["turns"] = await turns(options.seconds, say)
     return found
 
 
@@ -104,14 +105,13 @@ def main() -> int:
     parser.add_argument("--full", type=int, default=0, help="calls of a full gateway (else the most measured)")
     parser.add_argument("--seconds", type=float, default=WINDOW_S, help="that each step is looked at")
     parser.add_argument("--report", type=Path, help="where to, such as docs/capacity.json")
+    parser.add_argument("--amend", action="store_true", help="of the report that is there, replace only these parts")
     options = parser.parse_args()
     of = provenance()
     found = asyncio.run(measure(options))
-    facts = {
-        **asdict(of),
-        "seconds": options.seconds,
-        **found,
-    }
+    facts = {**asdict(of), "seconds": options.seconds, **found}
+    if options.amend:
+        facts = {**table.read(options.report), **{name: value for name, value in found.items() if value}}
     if options.report:
         options.report.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     print(table.render(facts))

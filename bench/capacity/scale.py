@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bench.capacity.measure import BROWSERS, REPLAYED, SETTLE_S, Run, bench, gateway, ramp
 from bench.capacity.process import now_s, running
 from bench.capacity.scenario import SCENARIOS, cadence
+from bench.provenance import provenance
 from gateway.settings import Settings
+from gateway.settings_sources import NO_EXTENSIONS_VARIABLE
 from tests.programs import NEVER_BUSY
 
 STARTS = 5
@@ -25,6 +28,7 @@ WORKERS_CALLS = 12  # of each worker
 BROWSERS_CALLS = 3  # Chromium needs the rest of two cores for them
 CROWD_CALLS = (60, 80, 90, 100)  # of two workers, together
 CROWD_SCENARIOS = ("page", "page-40ms")
+TURNS, TURNS_CALLS = 3, {"audio": 80, "page": 50}
 WORKERS_SCENARIO, ADMISSION_SCENARIO = "page", "audio"
 ADMISSION_CALLS, ADMISSION_STEP, STEP_S = 200, 5, 4.0  # a load is the mean of two seconds
 
@@ -46,6 +50,21 @@ async def starts(tell: Tell) -> dict[str, Any]:
                 idle_mb.append(round(process.usage().memory_bytes / 1e6, 1))
     tell(f"ready after {ready_s} s, idle with {idle_mb} MB")
     return {"ready_s": ready_s, "idle_mb": idle_mb}
+
+
+async def turns(window_s: float, tell: Tell) -> dict[str, Any]:
+    """What a call costs as the gateway was built, and all in Python: in turns, because a shared machine is another one
+    some minutes later."""
+    found: dict[str, Any] = {**asdict(provenance()), "rows": {}}
+    kinds: dict[str, dict[str, str]] = {"built": {}, "pure": {NO_EXTENSIONS_VARIABLE: "1"}}
+    for name, calls in TURNS_CALLS.items():
+        row: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for _ in range(TURNS):
+            for kind, settings in kinds.items():
+                run = await ramp(gateway(**settings), name, (calls,), window_s, tell)
+                row[kind].append(run.steps[0].percent)
+        found["rows"][name] = {"calls": calls, **row}
+    return found
 
 
 async def workers(window_s: float, tell: Tell) -> dict[str, Any]:

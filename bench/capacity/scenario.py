@@ -13,7 +13,6 @@ from itertools import pairwise
 import numpy as np
 
 from bench.capacity.recording import PACKET_MS, PictureFormat
-from gateway.settings_sources import NO_EXTENSIONS_VARIABLE
 
 CADENCE_MAX_MS = 80.0  # two messages of 40 ms: the model's detector of speech does not notice less
 PCM_BYTES_PER_S = 32_000
@@ -43,7 +42,6 @@ LARGE = PictureFormat("vp8", 1280, 720, 30, 2_000_000)
 KEY_FRAMES = {"GATEWAY_VIDEO_KEY_FRAMES": "1"}
 PACKET_TIME = "GATEWAY_AUDIO_PACKET_MS"
 FEW_PICTURES = {"GATEWAY_VIDEO_FPS_MAX": "1"}  # to the model
-IN_PYTHON = {NO_EXTENSIONS_VARIABLE: "1"}
 
 
 def _on_demand(camera: PictureFormat) -> PictureFormat:
@@ -55,9 +53,7 @@ SCENARIOS = {
     one.name: one
     for one in (
         Scenario("audio", "sound alone", None, 1.1, 2.0),
-        Scenario("audio-python", "sound alone, all in Python", None, 1.1, 2.0, IN_PYTHON),
         Scenario("page", "our page: 512×384, 3 fps, VP8", SMALL, 2.0, 8.0),
-        Scenario("page-python", "our page, all in Python", SMALL, 2.0, 8.0, IN_PYTHON),
         Scenario("page-1fps", "our page, a picture a second to the model", SMALL, 2.0, 8.0, FEW_PICTURES, "page"),
         Scenario("page-40ms", "our page, 40 ms of sound in a packet", SMALL, 2.0, 8.0, {PACKET_TIME: "40"}),
         Scenario("480p", "another sender: 640×480, 30 fps, VP8", MEDIUM, 4.5, 8.0),

@@ -10,7 +10,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
-#include <netdb.h>
+#include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -38,16 +38,20 @@ static PyObject *address_of(const struct sockaddr_storage *from, socklen_t size)
         Py_DECREF(key);
         return known;
     }
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-    int failed = getnameinfo((const struct sockaddr *)from, size, host, sizeof host, port, sizeof port,
-                             NI_NUMERICHOST | NI_NUMERICSERV);
-    if (failed) {
-        Py_DECREF(key);
-        return PyErr_Format(PyExc_OSError, "the address of a datagram: %s", gai_strerror(failed));
+    char host[INET6_ADDRSTRLEN] = "";
+    int port = 0;
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)from;
+        inet_ntop(AF_INET, &ipv4->sin_addr, host, sizeof host);
+        port = ntohs(ipv4->sin_port);
+    } else if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)from;
+        inet_ntop(AF_INET6, &ipv6->sin6_addr, host, sizeof host);
+        port = ntohs(ipv6->sin6_port);
     }
     if (PyDict_GET_SIZE(addresses) >= ADDRESSES_MAX)
         PyDict_Clear(addresses);
-    PyObject *made = Py_BuildValue("(si)", host, atoi(port));
+    PyObject *made = Py_BuildValue("(si)", host, port);
     if (made != NULL && PyDict_SetItem(addresses, key, made) < 0)
         Py_CLEAR(made);
     Py_DECREF(key);
@@ -132,8 +136,10 @@ static PyObject *srtp_pass(PyObject *module, PyObject *const *args, Py_ssize_t c
         return PyErr_Format(PyExc_TypeError, "srtp_pass takes a function, a session and a packet");
     srtp_function function = (srtp_function)PyLong_AsVoidPtr(args[0]);
     void *session = PyLong_AsVoidPtr(args[1]);
-    if (function == NULL || session == NULL)
+    if (PyErr_Occurred())
         return NULL;
+    if (function == NULL || session == NULL)
+        return PyErr_Format(PyExc_ValueError, "srtp_pass: no session");
     Py_ssize_t size = PyBytes_GET_SIZE(args[2]);
     if (size > DATAGRAM_MAX_BYTES)
         return PyErr_Format(PyExc_ValueError, "%zd bytes are too long for a packet", size);
