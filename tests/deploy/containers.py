@@ -154,6 +154,12 @@ def is_locked_in(run: Run, names: dict[str, str]) -> None:
         run.note(f"`{name}` inside", "user 10001, no capability, no new privileges, nothing writable but its tmpfs")
 
 
+def runs_in_c(run: Run, names: dict[str, str]) -> None:
+    """The process of the gateway has loaded what the image compiled."""
+    assert "/_native.cpython" in run.podman("exec", names["gateway"], "cat", "/proc/1/maps")
+    run.note("`gateway` inside", "runs the innermost steps of media in C")
+
+
 def audit(run: Run, names: dict[str, str]) -> None:
     """`gateway doctor --turn`, in the running container."""
     command = ["exec", names["gateway"], "gateway", "doctor", "--turn"]
@@ -266,6 +272,7 @@ async def topology(run: Run, title: str, filled: dict[str, str], network: str, h
         refuses_placeholders(run, found)
     with running(run, found, network) as names:
         is_locked_in(run, names)
+        runs_in_c(run, names)
         audit(run, names)
         await call(run, f"http://{host}:{filled['GATEWAY_PORT']}/", found["gateway"]["environment"])
         tells_by_session(run, names)
