@@ -3,7 +3,7 @@ of it.
 
 A gateway in a process of its own, with everything on that an operator has on; in others a model that costs little, and
 callers that send recorded media over real ICE, DTLS and SRTP. In the same run, with the same media: what the codecs and
-the system's calls cost alone, and what others cost. `--scenarios page --servers gateway --seconds 10` chooses;
+the system's calls cost alone, and what others cost. `--scenarios page --peers '' --loops 1` chooses;
 `--calls 10,20` replaces the steps.
 """
 
@@ -22,6 +22,7 @@ from bench.capacity import table
 from bench.capacity.delay import delays, percentiles
 from bench.capacity.floor import floor
 from bench.capacity.measure import Run, Server, gateway, ramp
+from bench.capacity.recording import LOOP_S
 from bench.capacity.scale import admission, browsers, crowds, starts, turns, workers
 from bench.capacity.scenario import SCENARIOS
 from bench.peers.servers import PEERS
@@ -33,7 +34,8 @@ STEPS |= {"480p": (4, 10, 16), "720p": (2, 5, 8), "720p-h264": (2, 5, 8)}
 STEPS |= {"480p-keys": (4, 10, 20), "720p-keys": (2, 8, 14)}
 PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some
 PARTS = ("load", "floor", "peers", "start", "delay", "workers", "crowd", "browsers", "admission", "turns")
-WINDOW_S = 20.0
+LOOPS = 2
+PEERS_LOOPS = 3  # times that: one call or two are not yet a mean
 DELAY_SCENARIO, DELAY_CALLS, FULL_SHARE = "page", 4, 0.8
 
 
@@ -45,6 +47,7 @@ def say(text: str) -> None:
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All that was asked for, as JSON."""
     found: dict[str, Any] = {"runs": [], "floor": {}}
+    window_s = float(options.loops * LOOP_S)
     asked = set(options.parts.split(","))
     if "start" in asked:
         found["start"] = await starts(say)
@@ -53,16 +56,17 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         is_common = not SCENARIOS[name].settings  # a choice of the gateway's operator has nothing to stand beside
         counts = tuple(map(int, options.calls.split(","))) if options.calls else STEPS[name]
         if "load" in asked:
-            runs.append(await ramp(gateway(**SCENARIOS[name].settings), name, counts, options.seconds, say))
+            runs.append(await ramp(gateway(**SCENARIOS[name].settings), name, counts, window_s, say))
         if "peers" in asked and is_common:
             steps = PEER_STEPS.get(name, (1,))
-            runs += [await ramp(peer, name, steps, options.seconds, say) for peer in _peers(options.peers)]
+            peers_s = window_s * PEERS_LOOPS
+            runs += [await ramp(peer, name, steps, peers_s, say) for peer in _peers(options.peers)]
         if "floor" in asked and (is_common or SCENARIOS[name].others):
             frames_per_s = runs[0].steps[0].frames_per_s if runs else 0.0
             found["floor"][name] = floor(SCENARIOS[name], frames_per_s)
             say(f"floor, {name}: {sum(found['floor'][name].values()):.2f} %")
         found["runs"] += [asdict(run) for run in runs]
-    found |= await _whole(asked, options, found["runs"])
+    found |= await _whole(asked, window_s, options.full or table.largest(found["runs"], DELAY_SCENARIO))
     return found
 
 
@@ -70,28 +74,28 @@ def _peers(names: str) -> list[Server]:
     return [PEERS[name]() for name in names.split(",") if name]
 
 
-async def _whole(asked: set[str], options: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What needs to be known of the whole gateway."""
+async def _whole(asked: set[str], window_s: float, most: int) -> dict[str, Any]:
+    """What needs to be known of the whole gateway, which holds so many calls; 0 if that is not known."""
     found: dict[str, Any] = {}
-    full = options.full or table.largest(runs, DELAY_SCENARIO) or STEPS[DELAY_SCENARIO][-1]
+    full = most or STEPS[DELAY_SCENARIO][-1]
     if "delay" in asked:
         rows = []
         for calls in (DELAY_CALLS, round(full * FULL_SHARE)):
-            result = await delays(DELAY_SCENARIO, calls, options.seconds * 2)
+            result = await delays(DELAY_SCENARIO, calls, window_s * 2)
             kinds = {kind: percentiles(getattr(result, kind)) for kind in table.DELAY_WORDS}
             rows.append({"calls": result.calls, "unmatched": result.unmatched, **kinds})
             say(f"delays: {rows[-1]}")
         found["delay"] = rows
     if "workers" in asked:
-        found["workers"] = await workers(options.seconds, say)
+        found["workers"] = await workers(window_s, say)
     if "crowd" in asked:
-        found["crowds"] = [asdict(run) for run in await crowds(options.seconds, say)]
+        found["crowds"] = [asdict(run) for run in await crowds(window_s, say)]
     if "browsers" in asked:
-        found["browsers"] = {words: asdict(run) for words, run in (await browsers(options.seconds, say)).items()}
+        found["browsers"] = {words: asdict(run) for words, run in (await browsers(window_s, say)).items()}
     if "admission" in asked:
-        found["admission"] = await admission(options.seconds, say)
+        found["admission"] = await admission(window_s, say)
     if "turns" in asked:
-        found["turns"] = await turns(options.seconds, say)
+        found["turns"] = await turns(window_s, say)
     return found
 
 
@@ -103,13 +107,14 @@ def main() -> int:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--calls", default="", help="steps, comma-separated, for every scenario")
     parser.add_argument("--full", type=int, default=0, help="calls of a full gateway (else the most measured)")
-    parser.add_argument("--seconds", type=float, default=WINDOW_S, help="that each step is looked at")
+    loops = f"of {LOOP_S} s that each step is looked at: whole ones, in which every call listens and speaks as long"
+    parser.add_argument("--loops", type=int, default=LOOPS, help=loops)
     parser.add_argument("--report", type=Path, help="where to, such as docs/capacity.json")
     parser.add_argument("--amend", action="store_true", help="of the report that is there, replace only these parts")
     options = parser.parse_args()
     of = provenance()
     found = asyncio.run(measure(options))
-    facts = {**asdict(of), "seconds": options.seconds, **found}
+    facts = {**asdict(of), "seconds": options.loops * LOOP_S, **found}
     if options.amend:
         facts = {**table.read(options.report), **{name: value for name, value in found.items() if value}}
     if options.report:

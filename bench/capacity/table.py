@@ -56,9 +56,10 @@ before anything began. The gateway is a process of its own with everything on: t
 transcripts, an event socket for each call. Callers (`bench/capacity/replayer.py`) and model (`bench/capacity/model.py`)
 are others: real ICE, DTLS and SRTP, recorded Opus with RED, VP8 and H.264; the model speaks 40 % of the time, the
 picture moves all the time. *Key frames on demand* is `GATEWAY_VIDEO_KEY_FRAMES=1`, *40 ms of sound in a packet*
-`GATEWAY_AUDIO_PACKET_MS=40`, *all in Python* `GATEWAY_NO_EXTENSIONS=1`. Each step was looked at for {seconds:.0f} s.
-Processor time is that of the server alone; what a call costs, in the charts, the targets and the README, is that with
-the most calls whose sound still came steadily (a cadence with a p99 of at most 80 ms).
+`GATEWAY_AUDIO_PACKET_MS=40`, *all in Python* `GATEWAY_NO_EXTENSIONS=1`. Each step was looked at for {seconds:.0f} s,
+those of the others for three times that, always whole turns of question and answer. Processor time is that of the
+server alone; what a call costs, in the charts, the targets and the README, is that with the most calls whose sound
+still came steadily (a cadence with a p99 of at most 80 ms).
 
 On a busy shared machine the same work takes up to twice as long as on a quiet one, for every server and for the
 codecs: trust the ratios within the run, and plan with room. A server with few calls pays more for each, because it
