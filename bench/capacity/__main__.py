@@ -21,7 +21,7 @@ from typing import Any
 from bench.capacity import table
 from bench.capacity.delay import delays, percentiles
 from bench.capacity.floor import floor
-from bench.capacity.measure import Run, Server, gateway, ramp
+from bench.capacity.measure import Run, gateway, ramp
 from bench.capacity.recording import LOOP_S
 from bench.capacity.scale import admission, browsers, crowds, starts, turns, workers
 from bench.capacity.scenario import SCENARIOS
@@ -49,6 +49,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"runs": [], "floor": {}}
     window_s = float(options.loops * LOOP_S)
     asked = set(options.parts.split(","))
+    peers = [PEERS[name]() for name in options.peers.split(",") if name] if "peers" in asked else []
     if "start" in asked:
         found["start"] = await starts(say)
     for name in options.scenarios.split(","):
@@ -57,10 +58,10 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         counts = tuple(map(int, options.calls.split(","))) if options.calls else STEPS[name]
         if "load" in asked:
             runs.append(await ramp(gateway(**SCENARIOS[name].settings), name, counts, window_s, say))
-        if "peers" in asked and is_common:
+        if is_common:
             steps = PEER_STEPS.get(name, (1,))
             peers_s = window_s * PEERS_LOOPS
-            runs += [await ramp(peer, name, steps, peers_s, say) for peer in _peers(options.peers)]
+            runs += [await ramp(peer, name, steps, peers_s, say) for peer in peers]
         if "floor" in asked and (is_common or SCENARIOS[name].others):
             frames_per_s = runs[0].steps[0].frames_per_s if runs else 0.0
             found["floor"][name] = floor(SCENARIOS[name], frames_per_s)
@@ -68,10 +69,6 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         found["runs"] += [asdict(run) for run in runs]
     found |= await _whole(asked, window_s, options.full or table.largest(found["runs"], DELAY_SCENARIO))
     return found
-
-
-def _peers(names: str) -> list[Server]:
-    return [PEERS[name]() for name in names.split(",") if name]
 
 
 async def _whole(asked: set[str], window_s: float, most: int) -> dict[str, Any]:
@@ -114,7 +111,8 @@ def main() -> int:
     options = parser.parse_args()
     of = provenance()
     found = asyncio.run(measure(options))
-    facts = {**asdict(of), "seconds": options.loops * LOOP_S, **found}
+    seconds = options.loops * LOOP_S
+    facts = {**asdict(of), "seconds": seconds, "peers_seconds": seconds * PEERS_LOOPS, **found}
     if options.amend:
         facts = {**table.read(options.report), **{name: value for name, value in found.items() if value}}
     if options.report:

@@ -57,7 +57,7 @@ transcripts, an event socket for each call. Callers (`bench/capacity/replayer.py
 are others: real ICE, DTLS and SRTP, recorded Opus with RED, VP8 and H.264; the model speaks 40 % of the time, the
 picture moves all the time. *Key frames on demand* is `GATEWAY_VIDEO_KEY_FRAMES=1`, *40 ms of sound in a packet*
 `GATEWAY_AUDIO_PACKET_MS=40`, *all in Python* `GATEWAY_NO_EXTENSIONS=1`. Each step was looked at for {seconds:.0f} s,
-those of the others for three times that, always whole turns of question and answer. Processor time is that of the
+those of the others for {peers_seconds:.0f} s; a turn of question and answer takes 10 s. Processor time is that of the
 server alone; what a call costs, in the charts, the targets and the README, is that with the most calls whose sound
 still came steadily (a cadence with a p99 of at most 80 ms).
 
@@ -74,6 +74,12 @@ same calls of theirs.
 
 TRIED = """
 ## Where the rest goes
+
+In windows of 8 s, with one call, the others had a quarter to a half of speech by chance. By hand, in whole turns of
+10 s (30 s for the others), commit 3707cae, 2026-11-28, in a slower hour of the same kind of machine: our page 1.71 %
+with 70 calls, 1.37 % with a picture a second; one call of Pipecat 17.8 %, of the plain bridge 10.2 %; floors 0.65 and
+0.57 %. That is 0.096 of Pipecat and 0.167 of the bridge; doing the same work as they do, a picture a second, 0.077 and
+0.134. It is 2.65 and 2.42 times the floor.
 
 By hand, commit fd9620e, 2026-11-27: `perf` over 50 calls of our page says interpreter 39 %, libavcodec 30 %, kernel
 12 %, libopus 7.5 %, the C library 4.5 %, swscale 2.7 %, libsrtp 1.7 %, our part in C 0.3 %. The interpreter's part is
