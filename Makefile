@@ -106,7 +106,7 @@ bench-stream: $(VENV)/.dev  ## A call over one WebSocket on narrow and lost ways
 bench-calls: $(VENV)/.dev  ## What hundreds of calls leave behind, and what their end costs the others
 	$(BIN)/python -m bench.calls --report docs/calls.md
 
-bench-capacity: $(VENV)/.dev  ## How many calls a machine holds and what one costs, beside others; a quarter of an hour
+bench-capacity: $(VENV)/.dev  ## How many calls a machine holds and what one costs, beside others; an hour
 	-for peer in pipecat fastrtc; do test -e build/peers/$$peer/.done || { $(PYTHON) -m venv build/peers/$$peer && \
 	  build/peers/$$peer/bin/python -m pip install --quiet --disable-pip-version-check --requirement \
 	  bench/peers/$$peer.txt && touch build/peers/$$peer/.done; }; done

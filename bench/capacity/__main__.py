@@ -35,7 +35,7 @@ STEPS |= {"480p-keys": (4, 10, 20), "720p-keys": (2, 8, 14)}
 PEER_STEPS = {"audio": (1, 3), "480p": (1, 2)}  # what they are measured with; more is too much for some
 PARTS = ("load", "floor", "peers", "start", "delay", "workers", "crowd", "browsers", "admission", "turns")
 LOOPS = 2
-PEERS_LOOPS = 3  # times that: one call or two are not yet a mean
+PEERS_TIMES = 3  # that: one call or two are not yet a mean
 DELAY_SCENARIO, DELAY_CALLS, FULL_SHARE = "page", 4, 0.8
 
 
@@ -60,7 +60,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             runs.append(await ramp(gateway(**SCENARIOS[name].settings), name, counts, window_s, say))
         if is_common:
             steps = PEER_STEPS.get(name, (1,))
-            peers_s = window_s * PEERS_LOOPS
+            peers_s = window_s * PEERS_TIMES
             runs += [await ramp(peer, name, steps, peers_s, say) for peer in peers]
         if "floor" in asked and (is_common or SCENARIOS[name].others):
             frames_per_s = runs[0].steps[0].frames_per_s if runs else 0.0
@@ -112,7 +112,7 @@ def main() -> int:
     of = provenance()
     found = asyncio.run(measure(options))
     seconds = options.loops * LOOP_S
-    facts = {**asdict(of), "seconds": seconds, "peers_seconds": seconds * PEERS_LOOPS, **found}
+    facts = {**asdict(of), "seconds": seconds, "peers_seconds": seconds * PEERS_TIMES, **found}
     if options.amend:
         facts = {**table.read(options.report), **{name: value for name, value in found.items() if value}}
     if options.report:
