@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.capacity import table
 from bench.capacity.delay import delays, percentiles
-from bench.capacity.floor import floor
+from bench.capacity.floor import floor, look
 from bench.capacity.measure import Run, gateway, ramp
 from bench.capacity.recording import LOOP_S
 from bench.capacity.scale import admission, browsers, crowds, starts, turns, workers
@@ -53,19 +53,22 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     if "start" in asked:
         found["start"] = await starts(say)
     for name in options.scenarios.split(","):
-        runs: list[Run] = []
-        is_common = not SCENARIOS[name].settings  # a choice of the gateway's operator has nothing to stand beside
+        scenario, runs = SCENARIOS[name], list[Run]()
+        is_common = not scenario.settings  # a choice of the gateway's operator has nothing to stand beside
+        has_floor = "floor" in asked and "load" in asked and (is_common or bool(scenario.others))
         counts = tuple(map(int, options.calls.split(","))) if options.calls else STEPS[name]
+        looks = [look(scenario)] if has_floor else []
         if "load" in asked:
-            runs.append(await ramp(gateway(**SCENARIOS[name].settings), name, counts, window_s, say))
+            runs.append(await ramp(gateway(**scenario.settings), name, counts, window_s, say))
+        if has_floor:
+            looks.append(look(scenario))
+            frames_per_s = table.compared(asdict(runs[0]))["frames_per_s"]
+            found["floor"][name] = floor(looks, frames_per_s)
+            say(f"floor, {name}: {sum(found['floor'][name].values()):.2f} %")
         if is_common:
             steps = PEER_STEPS.get(name, (1,))
             peers_s = window_s * PEERS_TIMES
             runs += [await ramp(peer, name, steps, peers_s, say) for peer in peers]
-        if "floor" in asked and (is_common or SCENARIOS[name].others):
-            frames_per_s = runs[0].steps[0].frames_per_s if runs else 0.0
-            found["floor"][name] = floor(SCENARIOS[name], frames_per_s)
-            say(f"floor, {name}: {sum(found['floor'][name].values()):.2f} %")
         found["runs"] += [asdict(run) for run in runs]
     found |= await _whole(asked, window_s, options.full or table.largest(found["runs"], DELAY_SCENARIO))
     return found
@@ -101,7 +104,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     parser.add_argument("--peers", default=",".join(PEERS), help="who else; empty for nobody")
-    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure; the floor stands beside a load")
     parser.add_argument("--calls", default="", help="steps, comma-separated, for every scenario")
     parser.add_argument("--full", type=int, default=0, help="calls of a full gateway (else the most measured)")
     loops = f"of {LOOP_S} s that each step is looked at: whole ones, in which every call listens and speaks as long"

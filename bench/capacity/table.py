@@ -125,10 +125,15 @@ def _run_of(facts: Facts, peer: str, scenario: str) -> Facts | None:
     return _run(facts, peer, SCENARIOS[scenario].others or scenario)
 
 
-def percent(run: Facts) -> float:
-    """What a call costs with the most that had steady sound; with the fewest measured where none had."""
+def compared(run: Facts) -> Facts:
+    """The step with the most calls that had steady sound; with the fewest measured where none had."""
     steady = [step for step in run["steps"] if _is_steady(step)] or run["steps"][:1]
-    return float(steady[-1]["percent"])
+    return dict(steady[-1])
+
+
+def percent(run: Facts) -> float:
+    """What a call costs in that step."""
+    return float(compared(run)["percent"])
 
 
 def growth(run: Facts) -> float | None:
@@ -286,8 +291,9 @@ def _floors(facts: Facts) -> str:
     if not facts["floor"]:
         return ""
     text = (
-        "## The floor\n\nThe same media through the codecs and the system's calls alone, percent of one core a call. "
-        "*UDP* is one system call for each packet, *WebSocket* a masked message and its write.\n\n"
+        "## The floor\n\nThe same media through the codecs and the system's calls alone, percent of one core a call, "
+        "the mean of a look before the gateway's steps and one after them. *UDP* is one system call for each packet, "
+        "*WebSocket* a masked message and its write.\n\n"
     )
     names = list(dict.fromkeys(name for parts in facts["floor"].values() for name in parts))
     text += _head("calls", *names, "all", "the gateway, times that")
