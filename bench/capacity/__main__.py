@@ -120,7 +120,7 @@ def main() -> int:
         facts = {**table.read(options.report), **{name: value for name, value in found.items() if value}}
     if options.report:
         options.report.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    print(table.render(facts))
+    print(table.render(facts, table.read(table.QUIET)))
     return int(bool(table.misses(facts)))
 
 

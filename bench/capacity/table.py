@@ -1,4 +1,5 @@
-"""The capacity of the gateway as people read it, made from docs/capacity.json.
+"""The capacity of the gateway as people read it, made from docs/capacity.json, with the targets beside those of
+docs/capacity-quiet.json: an earlier run, in an hour in which the machine was quieter.
 
     python -m bench.capacity.table docs README.md     writes docs/capacity.md, its charts, and the parts of others anew
 
@@ -20,6 +21,7 @@ from gateway.settings_table import between
 Facts = dict[str, Any]
 
 NOTHING = "–"
+QUIET = Path(__file__).parents[2] / "docs/capacity-quiet.json"
 BEGIN, END = "<!-- capacity: made by `make docs`, do not edit -->", "<!-- /capacity -->"
 BASELINES = {"pipecat": "Pipecat", "fastrtc": "FastRTC", "naive": "plain bridge"}
 SERIES = ("gateway", "floor", *BASELINES.values())
@@ -75,17 +77,11 @@ same calls of theirs.
 TRIED = """
 ## Where the rest goes
 
-In windows of 8 s, with one call, the others had a quarter to a half of speech by chance. By hand, in whole turns of
-10 s (30 s for the others), commit 3707cae, 2026-11-28, in a slower hour of the same kind of machine: our page 1.71 %
-with 70 calls, 1.37 % with a picture a second; one call of Pipecat 17.8 %, of the plain bridge 10.2 %; floors 0.65 and
-0.57 %. That is 0.096 of Pipecat and 0.167 of the bridge; doing the same work as they do, a picture a second, 0.077 and
-0.134. It is 2.65 and 2.42 times the floor.
-
 By hand, commit fd9620e, 2026-11-27: `perf` over 50 calls of our page says interpreter 39 %, libavcodec 30 %, kernel
 12 %, libopus 7.5 %, the C library 4.5 %, swscale 2.7 %, libsrtp 1.7 %, our part in C 0.3 %. The interpreter's part is
-spread over some sixty modules of ours and of the libraries; none has more than 3 %. Twice the floor would leave about
-four fifths of it, a twelfth of Pipecat about two fifths. A machine that is quiet makes the others cheaper by as much as
-the gateway, whose work with many calls is slowed by cold caches more than by instructions.
+spread over some sixty modules of ours and of the libraries; none has more than 3 %. Twice the floor would leave half to
+four fifths of it, a twelfth of Pipecat two fifths to three. By hand, commit 9150eae, 2026-11-28: with as many codecs in
+turn as 70 calls have, the codecs cost the same as with one, with the other core busy up to a tenth more.
 
 Measured side by side and left out, because they gain less than they would cost to keep:
 
@@ -100,6 +96,7 @@ Measured side by side and left out, because they gain less than they would cost 
 | decoding and JPEG in one visit to the thread | −1 % |
 | datagrams gathered for 8 or 15 ms instead of 4 | the same |
 | memory in huge pages | the same |
+| CPython 3.12 or 3.13 instead of 3.11 | the same |
 
 Of an idle process 48 MB are pages of files, which processes share. What it imports: libav 17 MB, the gateway itself 17,
 numpy 9, cryptography 8, aiohttp 7. Each is in use in every call.
@@ -190,7 +187,7 @@ def _judged_whole(facts: Facts) -> Iterator[Judgement]:
         yield from at_most("an idle process", "{:.0f} MB", IDLE_MB, _middle(start["idle_mb"]))
     for row in facts.get("delay", [])[-1:]:
         for (kind, share), bound in DELAY_TARGETS.items():
-            words = f"{DELAY_WORDS[kind].partition(':')[0]}, {share}, with {row['calls']} calls"
+            words = f"{DELAY_WORDS[kind].partition(':')[0]}, {share}, at four fifths of the load"
             yield from at_most(words, "{:.0f} ms", bound, row[kind].get(share))
     if two := facts.get("workers"):
         times = _times_one(two)
@@ -213,20 +210,40 @@ def misses(facts: Facts) -> list[str]:
     return [what for what, *_, met in judged(facts) if not met]
 
 
-def render(facts: Facts) -> str:
-    """docs/capacity.md."""
+def render(facts: Facts, quiet: Facts) -> str:
+    """docs/capacity.md; `quiet` is the run of a quieter hour."""
     parts = [HEAD.format(**facts), "![Processor time of a call](capacity.svg)\n\n", _calls(facts), _in_c(facts)]
     parts += [
         _floors(facts),
         _delays(facts),
         _rest(facts),
-        "## Targets\n\n| target | | measured | |\n| --- | --- | --- | --- |\n",
+        _targets(facts, quiet),
     ]
+    return "".join([*parts, TRIED])
+
+
+def _targets(facts: Facts, quiet: Facts) -> str:
+    pairs = [(_floor(facts, name), _floor(quiet, name)) for name in SCENARIOS]
+    times = [now / then for now, then in pairs if now is not None and then is not None]
+    text = "## Targets\n\n"
+    if times:
+        text += (
+            f"Beside this run one of {quiet['date']}, commit {quiet['commit']}, on the same kind of machine in another "
+            f"hour ([capacity-quiet.json](capacity-quiet.json), steps of {quiet['seconds']:.0f} s). The codecs alone "
+            f"take {_middle(times):.2f} times as long here as there: read times and percents with this.\n\n"
+        )
+    text += _head("target", "", "measured", "", quiet["date"], "")
+    then = {what: (value, met) for what, _, _, value, met in judged(quiet)}
     for what, form, bound, value, met in judged(facts):
         sign = "≥" if what == TIMES_ONE else "≤"
-        verdict = "met" if met else "**missed**"
-        parts.append(f"| {what} | {sign} {form.format(bound)} | {form.format(value)} | {verdict} |\n")
-    return "".join([*parts, TRIED])
+        cells = [what, f"{sign} {form.format(bound)}", form.format(value), _verdict(met)]
+        cells += [form.format(then[what][0]), _verdict(then[what][1])] if what in then else [NOTHING, NOTHING]
+        text += _row(cells)
+    return text
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "**missed**"
 
 
 def _calls(facts: Facts) -> str:
@@ -293,7 +310,8 @@ def _floors(facts: Facts) -> str:
     text = (
         "## The floor\n\nThe same media through the codecs and the system's calls alone, percent of one core a call, "
         "the mean of a look before the gateway's steps and one after them. *UDP* is one system call for each packet, "
-        "*WebSocket* a masked message and its write.\n\n"
+        "*WebSocket* a masked message and its write. Messages with pictures, the model's voice as it comes, and RTCP "
+        "are not in it.\n\n"
     )
     names = list(dict.fromkeys(name for parts in facts["floor"].values() for name in parts))
     text += _head("calls", *names, "all", "the gateway, times that")
@@ -445,7 +463,7 @@ def read(path: Path) -> Facts:
 def write(docs: Path, readme: Path) -> None:
     """All that is made of docs/capacity.json."""
     facts = read(docs / "capacity.json")
-    (docs / "capacity.md").write_text(render(facts), encoding="utf-8")
+    (docs / "capacity.md").write_text(render(facts, read(QUIET)), encoding="utf-8")
     for name, drawn in charts(facts).items():
         (docs / name).write_text(drawn, encoding="utf-8")
     for path, text in ((readme, short(facts)), (docs / "operate.md", sizing(facts))):
