@@ -32,7 +32,7 @@ def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float | None]]
             length = max(1.0, value * scale)
             lines.append(_text(MARGIN + LABEL - 8, top + 12, name, "text-anchor='end'"))
             lines.append(f"<rect x='{MARGIN + LABEL}' y='{top}' width='{length:.1f}' height='{BAR}' fill='{colour}'/>")
-            lines.append(_text(MARGIN + LABEL + length + 6, top + 12, f"{value:.3g}{unit}", ""))
+            lines.append(_text(MARGIN + LABEL + length + 6, top + 12, f"{_short(value)}{unit}", ""))
             top += BAR + GAP
         top += GROUP_GAP
     head = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {top}' role='img' {FONT}>"
@@ -42,3 +42,8 @@ def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float | None]]
 
 def _text(x: float, y: float, text: str, more: str) -> str:
     return f"<text x='{x:.0f}' y='{y:.0f}' fill='#202124' {more}>{escape(text)}</text>".replace(" >", ">")
+
+
+def _short(value: float) -> str:
+    """Three digits, and all those before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
