@@ -47,6 +47,7 @@ async def test_nothing_can_be_run_before_the_gateway_has_answered(tmp_path: Path
     answered they can be pressed."""
     buttons = [*("Run all", "Run chosen", "Stop"), *("JSON", "JUnit", "Markdown"), "TTFAB (CSV)", "Sound (WAV)"]
     async with loopback(tmp_path) as page:
+        await expect(page.get_by_role("button", name="Run all")).to_be_enabled()  # or its first request is the one held
         held: list[Route] = []
         await page.route("**/v1/client-config", lambda route: held.append(route))
         async with page.expect_request("**/v1/client-config"):
