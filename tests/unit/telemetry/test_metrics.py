@@ -25,7 +25,10 @@ def test_the_exposition_tells_of_the_process() -> None:
 
 def test_what_several_workers_take_is_summed(tmp_path: Path) -> None:
     """Of those that live; the gateway has run as long as the oldest of them."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as worker:
+    waits = [sys.executable, "-uc", "import sys; print(); sys.stdin.read()"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        worker.stdout.readline()  # a process that has only just begun has no memory yet
         for pid in (os.getpid(), worker.pid):
             (tmp_path / f"gauge_livesum_{pid}.db").touch()
         both = {metric.name: metric.samples[0].value for metric in metrics._Workers(tmp_path).collect()}
