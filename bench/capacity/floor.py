@@ -1,8 +1,8 @@
 """What the same media costs at the least: the codecs, SRTP and the system's calls alone, without a gateway around them.
 
 Owns these measurements. It must not know servers or calls.
-**Invariant: each part is measured in this process's processor time, on this machine, before what it is compared with
-and after it: a shared machine is faster in one minute than in the next.**
+**Invariant: each part is measured in this process's processor time, on this machine.** One look is of one moment: take
+one before what it is compared with and one after it, for a shared machine is faster in one minute than in the next.
 """
 
 from __future__ import annotations

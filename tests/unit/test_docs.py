@@ -46,9 +46,8 @@ def test_the_run_of_the_loopback_page_is_the_one_that_was_kept() -> None:
 def test_the_capacity_tables_are_those_of_the_run() -> None:
     """docs/capacity.md, its charts and the parts of README and operate.md are what `make docs` makes of the report."""
     facts = capacity.read(ROOT / "docs/capacity.json")
-    assert capacity.render(facts, capacity.read(capacity.QUIET)) == (ROOT / "docs/capacity.md").read_text(
-        encoding="utf-8"
-    ), "run `make docs`"
+    rendered = capacity.render(facts, capacity.read(capacity.QUIET))
+    assert rendered == (ROOT / "docs/capacity.md").read_text(encoding="utf-8"), "run `make docs`"
     for name, drawn in capacity.charts(facts).items():
         assert drawn == (ROOT / "docs" / name).read_text(encoding="utf-8"), "run `make docs`"
     for name, text in (("README.md", capacity.short(facts)), ("docs/operate.md", capacity.sizing(facts))):
